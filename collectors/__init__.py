@@ -1,0 +1,1 @@
+"""What is looked at: one package per provider, one module per service."""
