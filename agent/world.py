@@ -1,0 +1,134 @@
+"""The ledger as one judging sees it: for every stream the newest poll up to an index, no choice made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from agent.canonical import parse
+from agent.facts import Facts, StreamView, Unseen
+from agent.model import Gap, Poll, PollStatus, Reason, Stored
+from agent.schedule import stale_after_ms
+
+if TYPE_CHECKING:
+    from agent.ledger import Ledger, TargetRow
+
+_KEPT_DOCUMENTS = 20_000
+
+
+class World:
+    """What was known at `at_ms`, from the entries up to the index `upto`, itself included."""
+
+    def __init__(self, ledger: Ledger, upto: int, at_ms: int) -> None:
+        self.ledger, self.upto, self.at_ms = ledger, upto, at_ms
+        self.targets: dict[int, TargetRow] = {i: row for i, row in ledger.targets(upto).items() if not row.ended}
+        self.newest: dict[int, Poll] = ledger.newest(upto)
+        self._parsed: dict[int, Any] = {}
+        self._lists: dict[int, list[Stored]] = {}
+        self._polls: dict[int, list[Poll]] = {}
+
+    def rows(self, stream: str, judging_id: int | None) -> list[TargetRow]:
+        """The targets of a stream in one judging scope, or (None) in all."""
+        return [
+            row for row in self.targets.values() if row.target.stream == stream and judging_id in (None, row.judging_id)
+        ]
+
+    def unseen(self, row: TargetRow) -> Gap | None:
+        """Why the target as a whole was not seen: its newest poll failed, is too old, or there is none."""
+        poll = self.newest.get(row.id)
+        if poll is None:
+            return Gap(Reason.STALE, code="NeverCollected")
+        if poll.status is PollStatus.FAILED:
+            return self.broken(poll)
+        if self.at_ms - poll.start_ms > stale_after_ms(row.target.every_s):
+            return Gap(Reason.STALE, code="TooOld")
+        return None
+
+    def broken(self, poll: Poll) -> Gap:
+        """What broke a failed or partial poll, as its receipt says."""
+        gap = self.ledger.receipt(poll.idx)["doc"].get("gap")
+        return Gap.of(gap) if gap else Gap(poll.why or Reason.PARTIAL)
+
+    def incomplete(self, row: TargetRow) -> Gap | None:
+        """Why the list of the target is not all there is; None when it is complete."""
+        gap = self.unseen(row)
+        poll = self.newest.get(row.id)
+        if gap is None and poll and poll.status is PollStatus.PARTIAL:
+            broken = self.broken(poll)
+            return Gap(Reason.PARTIAL, broken.op, broken.code, broken.need if broken.reason is Reason.DENIED else None)
+        return gap
+
+    def list_broken(self, row: TargetRow) -> Gap | None:
+        """As `incomplete`, but only where resources may exist that nobody knows by name."""
+        poll = self.newest.get(row.id)
+        if poll and poll.status is PollStatus.PARTIAL and self.ledger.receipt(poll.idx)["doc"].get("gap") is None:
+            return None
+        return self.incomplete(row)
+
+    def records(self, row: TargetRow) -> Iterator[Facts]:
+        """The records of a target as its newest poll shows them."""
+        poll = self.newest[row.id]
+        for stored in self.stored(row):
+            yield self.facts(stored.blob_id, stored.key, poll, row.target.scope.name)
+
+    def stored(self, row: TargetRow) -> list[Stored]:
+        """Positions of a target that hold a record or a gap document."""
+        if row.id not in self._lists:
+            self._lists[row.id] = self.ledger.state(row.id, self.upto)
+        return self._lists[row.id]
+
+    def facts(self, blob_id: int, key: str, poll: Poll, scope: str = "") -> Facts:
+        """The facts of a stored document."""
+        return Facts.of(self._document(blob_id), key=key, scope=scope, observed_ms=poll.asof_ms or poll.start_ms)
+
+    def view(self, stream: str, judging_id: int | None) -> StreamView:
+        """The stream as checks may see it; `Unseen` where nothing of it was."""
+        rows = self.rows(stream, judging_id)
+        if not rows:
+            raise Unseen(Gap(Reason.NOT_CONFIGURED, code="NoSuchSource"), stream)
+        missing = next((gap for gap in map(self.incomplete, rows) if gap), None)
+        seen = [row for row in rows if self.unseen(row) is None]
+        if not seen and missing:
+            raise Unseen(missing, stream)
+        return StreamView(lambda: (record for row in seen for record in self.records(row)), missing, stream)
+
+    def polls(self, target_id: int) -> list[Poll]:
+        """The polls of a target up to `upto`, oldest first."""
+        if target_id not in self._polls:
+            self._polls[target_id] = list(self.ledger.polls(target_id, upto=self.upto))
+        return self._polls[target_id]
+
+    @cached_property
+    def since_ms(self) -> dict[int, int]:
+        """Since when each target is in scope, by its number."""
+        since: dict[int, int] = {}
+        for line in self.ledger.events("scope"):
+            since.setdefault(int(line["t"]), int(line["at"]))
+        return since
+
+    @cached_property
+    def owed_from_ms(self) -> int | None:
+        """Since when slots are owed: the first `start` of the daemon, or a configuration that says so."""
+        for line in self.ledger.events():
+            if line["idx"] > self.upto:
+                break
+            if line["k"] == "start" or (line["k"] == "config" and line.get("owed")):
+                return int(line["at"])
+        return None
+
+    def _document(self, blob_id: int) -> Mapping[str, Any]:
+        found = self._parsed.get(blob_id)
+        if found is None:
+            if len(self._parsed) >= _KEPT_DOCUMENTS:
+                self._parsed.clear()
+            found = self._parsed[blob_id] = parse(self.ledger.document(blob_id))
+        return found  # type: ignore[no-any-return]
+
+    def load(self, blob_ids: list[int]) -> None:
+        """Read many documents at once, for records about to be judged."""
+        wanted = [blob_id for blob_id in blob_ids if blob_id not in self._parsed][:_KEPT_DOCUMENTS]
+        if len(self._parsed) + len(wanted) > _KEPT_DOCUMENTS:
+            self._parsed.clear()
+        for blob_id, data in self.ledger.documents(wanted):
+            self._parsed[blob_id] = parse(data)
