@@ -1,0 +1,129 @@
+"""Worlds in which one operation of one stream goes wrong, and what may be said then.
+
+A good and a bad world have the same resources and opposite settings. What a fault hides in the good
+one is replaced by what the bad one has there: a finding that changes by it depends on it, and must
+not be definite under the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agent.canonical import canonical, parse
+from agent.collect import Spool
+from agent.judge import findings, judge
+from agent.ledger import Ledger
+from agent.model import Finding, Item, PollStatus, Snapshot, Status
+from agent.registry import discover
+
+REASON = {
+    "denied": {"denied"},
+    "throttled": {"throttled"},
+    "timeout": {"timeout"},
+    "malformed": {"malformed"},
+    "short": {"partial", "malformed", "unreachable"},
+}
+"""Kind of fault -> the reasons that may be given for it."""
+
+
+class Lab:
+    """One ledger in which one stream after another is replaced by what a fault left of it."""
+
+    def __init__(self, folder: Path, good: Mapping[str, Snapshot], settings: Mapping[str, Any]) -> None:
+        self.good, self.settings = good, settings
+        self.at = max(snapshot.start_ms for snapshot in good.values())
+        self.ledger = Ledger.open(f"sqlite:///{folder}/e.db", folder / "key", create=True, now_ms=self.at)
+        self.ledger.declare([snapshot.target for snapshot in good.values()], self.at)
+        self.baseline = self.judged(good.values())
+
+    def judged(self, snapshots: Iterable[Snapshot]) -> dict[str, Finding]:
+        """Poll these, judge, and give all findings by check, stream and key."""
+        self.at += 1000
+        for snapshot in snapshots:
+            asof_ms = None if snapshot.status is PollStatus.FAILED else self.at
+            self.ledger.append_poll(replace(snapshot, start_ms=self.at, asof_ms=asof_ms))
+        judge(self.ledger, discover(), self.settings, self.at)
+        return {f"{f.check} {f.stream} {f.key}": f for f in findings(self.ledger, discover())}
+
+    def wrong(self, bad: Snapshot, faulty: Snapshot, operation: str, fault: str) -> list[str]:
+        """What is wrong with the findings under a fault; the good world is back afterwards."""
+        good = self.good[faulty.target.stream]
+        found = self.judged([faulty])
+        mixed = self.judged([hybrid(good, bad, faulty)])
+        self.judged([good])
+        return check_honest(self.baseline, mixed, found, faulty, operation, fault)
+
+
+def hybrid(good: Snapshot, bad: Snapshot, faulty: Snapshot) -> Snapshot:
+    """The good world with what a fault hid taken from the bad one: whatever changes by it depends on it."""
+    if faulty.status is not PollStatus.COMPLETE:
+        return bad
+    told, other, hidden = _bodies(good), _bodies(bad), _bodies(faulty)
+    spool = Spool()
+    items = []
+    for key, body in told.items():
+        for pointer in hidden.get(key, {"gaps": {}})["gaps"]:
+            if pointer not in body["gaps"] and key in other:
+                _replace(body["facts"], other[key]["facts"], pointer)
+        data = canonical(body)
+        items.append(Item(key, spool.add(data), len(data)))
+    return replace(good, items=items, documents=spool)
+
+
+def _bodies(snapshot: Snapshot) -> dict[str, Any]:
+    return {item.key: parse(snapshot.documents[item.digest]) for item in snapshot.items}
+
+
+def _replace(facts: Any, other: Any, pointer: str) -> None:
+    *path, last = [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
+    for name in path:
+        facts, other = facts[name], other.get(name, {})
+    if last in other:
+        facts[last] = other[last]
+    else:
+        facts.pop(last, None)
+
+
+def check_honest(
+    baseline: Mapping[str, Finding],
+    other: Mapping[str, Finding],
+    faulty: Mapping[str, Finding],
+    snapshot: Snapshot,
+    operation: str,
+    fault: str,
+) -> list[str]:
+    """What is wrong with the findings under a fault; nothing when they are honest.
+
+    `other` are the findings of the hybrid world: where they differ from the baseline, the finding
+    depends on what the fault hid.
+    """
+    wrong = []
+    said = {gap.reason.value for gap in snapshot.unseen if gap.op == operation}
+    if not said & REASON[fault]:
+        wrong.append(f"the snapshot does not say that {operation} was {fault}: {dict(snapshot.unseen)}")
+    for name, finding in faulty.items():
+        if finding.check in ("collection-coverage", "evidence-fresh"):
+            continue
+        was, might = baseline.get(name), other.get(name)
+        definite = finding.status in (Status.PASS, Status.FAIL)
+        if definite and (was is None or was.status is not finding.status):
+            wrong.append(
+                f"{name}: {finding.status.value} under {fault}, {was.status.value if was else 'absent'} before"
+            )
+        if definite and was is not None and might is not None and might.status is not was.status:
+            wrong.append(f"{name}: {finding.status.value} though it depends on what {fault} hid")
+        if finding.status is Status.NOT_EVALUATED and was is not None and was.status is not finding.status:
+            if finding.reason is None or finding.reason.value == "crashed":
+                wrong.append(f"{name}: crashed under {fault}: {finding.message}")
+            if fault == "denied" and not finding.need:
+                wrong.append(f"{name}: does not name the missing permission: {finding.message}")
+    if snapshot.status is PollStatus.FAILED:
+        over = [finding for finding in faulty.values() if finding.stream == snapshot.target.stream]
+        wrong += [f"{f.check} {f.key}: {f.status.value} though nothing was seen" for f in over if f.status in (
+            Status.PASS, Status.FAIL)]  # fmt: skip
+        unsaid = {f.check for f in baseline.values() if f.stream == snapshot.target.stream} - {f.check for f in over}
+        wrong += [f"{check}: nothing said though its stream was not seen" for check in unsaid]
+    return wrong
