@@ -1,0 +1,1 @@
+"""Checks that read streams of several kinds."""

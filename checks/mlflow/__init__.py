@@ -1,0 +1,1 @@
+"""What must hold of the model registry, and of the runs behind what it holds."""
