@@ -1,0 +1,1 @@
+"""The bundle: what the auditor receives, made from the ledger, and how it is verified."""
