@@ -1,0 +1,173 @@
+"""The daemon: APScheduler over the slot grid. Every slot ends as collected, partial, failed or missed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from agent import clock
+from agent.model import PollStatus, Snapshot, Target
+from agent.registry import seconds
+from agent.schedule import slot_of
+from agent.sweep import Outcome, Planned, announce, sweep
+
+if TYPE_CHECKING:
+    from agent.claims import Claims
+    from agent.config import Settings
+    from agent.ledger import Ledger
+    from agent.redact import Redactor
+    from agent.registry import Registry
+
+log = structlog.get_logger()
+
+SEAL_WHILE_BUSY_MS = 300_000
+"""While polls arrive, the log is sealed at least this often."""
+
+
+@dataclass
+class Daemon:
+    """One process that owes its slots from its first start on."""
+
+    ledger: Ledger
+    registry: Registry
+    settings: Settings
+    plan: Sequence[Planned]
+    redactor: Redactor
+    claims: Claims
+    now: Callable[[], int] = clock.now_ms
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _sealed_ms: int = 0
+
+    def run(self) -> int:
+        """Work until SIGTERM or SIGINT; the exit code (143, 130) comes back, the ledger closed cleanly."""
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        caught: list[int] = []
+
+        def stop(number: int, _frame: object) -> None:
+            caught.append(number)
+            self.stopping.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        self.start()
+        scheduler = BackgroundScheduler(timezone="UTC")
+        for every_s in sorted({item.target.every_s for item in self.plan}):
+            self._schedule(scheduler, every_s)
+        scheduler.start()
+        notify("READY=1")
+        while not self.stopping.wait(15):
+            self.seal_when_due()
+            notify("WATCHDOG=1")
+        notify("STOPPING=1")
+        scheduler.shutdown(wait=True)
+        self.stop()
+        return 128 + (caught[0] if caught else signal.SIGTERM)
+
+    def start(self) -> None:
+        """Say that the daemon is there, and for how long it was not; then judge what a crash left unjudged."""
+        at_ms = self.now()
+        self._outage(at_ms)
+        announce(self.ledger, self.registry, self.settings, at_ms)
+        self.ledger.declare([item.target for item in self.plan], at_ms)
+        wanted = {item.target.name for item in self.plan}
+        gone = [r.target.name for r in self.ledger.targets().values() if not r.ended and r.target.name not in wanted]
+        if gone:
+            self.ledger.retire(gone, "no longer configured", at_ms)
+        self.ledger.append_event("start", {"host": socket.gethostname(), "process": os.getpid()}, at_ms)
+        self.seal(at_ms)
+
+    def stop(self) -> None:
+        """Say that the daemon ended cleanly, and seal."""
+        at_ms = self.now()
+        self.ledger.append_event("stop", {"host": socket.gethostname(), "process": os.getpid()}, at_ms)
+        self.seal(at_ms)
+        log.info("stopped")
+
+    def collect_slot(self, every_s: int) -> Outcome | None:
+        """Collect the current slot of every target with this interval; None when nothing was left to do."""
+        due = [item for item in self.plan if item.target.every_s == every_s]
+        if self.stopping.is_set() or not due:
+            return None
+
+        def slot(target: Target) -> int:
+            return slot_of(target.every_s, self.now())
+
+        with self._turn:
+            outcome = sweep(
+                self.ledger, self.registry, self.settings, due, self.redactor, self.claims,
+                slot_of=slot, now=self.now, on_poll=_told, seal=False,
+            )  # fmt: skip
+            self.seal_when_due(SEAL_WHILE_BUSY_MS)
+        return outcome
+
+    def seal_when_due(self, after_ms: int | None = None) -> None:
+        """Seal when the newest note is older than this (default: `checkpoint_every`), even if idle."""
+        at_ms = self.now()
+        limit = seconds(self.settings.ledger.checkpoint_every) * 1000 if after_ms is None else after_ms
+        if at_ms - self._sealed_ms >= limit:
+            self.seal(at_ms)
+
+    def seal(self, at_ms: int) -> None:
+        """Sign the head of the log."""
+        self.ledger.seal(at_ms)
+        self._sealed_ms = at_ms
+
+    def _schedule(self, scheduler: object, every_s: int) -> None:
+        """Fire at each slot of the grid, and once now for the slot under way."""
+        from datetime import UTC, datetime
+
+        from apscheduler.triggers.combining import OrTrigger
+        from apscheduler.triggers.date import DateTrigger
+        from apscheduler.triggers.interval import IntervalTrigger
+
+        jitter = self.settings.schedule.jitter
+        grid = IntervalTrigger(
+            seconds=every_s,
+            start_date=datetime.fromtimestamp(0, UTC),
+            jitter=None if jitter == "0s" else seconds(jitter),
+        )
+        now = DateTrigger(datetime.fromtimestamp(self.now() / 1000, UTC))
+        scheduler.add_job(  # type: ignore[attr-defined]
+            self.collect_slot, OrTrigger([now, grid]), args=[every_s], id=f"every {every_s} s",
+            coalesce=True, max_instances=1, misfire_grace_time=every_s,
+        )  # fmt: skip
+
+    def _outage(self, at_ms: int) -> None:
+        """One event for the time since the last entry, when slots were owed and went by in it."""
+        events = list(self.ledger.events())
+        if not any(line["k"] == "start" for line in events):
+            return
+        last_poll = max((poll.start_ms + poll.dur_ms for poll in self.ledger.newest(None).values()), default=0)
+        last_ms = max(last_poll, *(int(line["at"]) for line in events))
+        shortest = min((item.target.every_s for item in self.plan), default=0)
+        if shortest and slot_of(shortest, at_ms) > slot_of(shortest, last_ms) + shortest * 1000:
+            stopped = [line for line in events if line["k"] in ("start", "stop")][-1]["k"] == "stop"
+            why = "stopped" if stopped else "no clean end before it"
+            self.ledger.append_event("outage", {"from": last_ms, "to": at_ms, "why": why}, at_ms)
+
+
+def _told(item: Planned, snapshot: Snapshot | None) -> None:
+    if snapshot is None:
+        log.info("slot already collected", target=item.target.name)
+        return
+    level = log.info if snapshot.status is PollStatus.COMPLETE else log.warning
+    level("collected", target=item.target.name, status=snapshot.status.value, why=snapshot.why, n=len(snapshot.items))
+
+
+def notify(state: str) -> None:
+    """Tell the service manager (sd_notify: one datagram to $NOTIFY_SOCKET); nothing where there is none."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
+        link.connect("\0" + address[1:] if address.startswith("@") else address)
+        link.send(state.encode())

@@ -1,0 +1,303 @@
+"""A sweep: collect targets, store each snapshot, judge the scopes touched, seal.
+
+`collect --now`, `run` and `demo` are this function with other clocks and other plans.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from agent import __version__, clock
+from agent.canonical import canonical, digest, parse
+from agent.catalogue import load_catalogue
+from agent.collect import collect
+from agent.config import require_libraries
+from agent.judge import judge
+from agent.ledger import Ledger, SlotTaken
+from agent.model import Gap, Kind, PollStatus, Reason, Snapshot, Source, SourceError, Target, Window
+from agent.redact import Redactor
+from agent.registry import Registry, StreamSpec, seconds
+
+if TYPE_CHECKING:
+    from agent.claims import Claims
+    from agent.config import Settings
+
+log = structlog.get_logger()
+
+OVERLAP_MS = 3_600_000
+"""How far a window of a life or events stream reaches back over the one before: late arrivals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A target with what collects it."""
+
+    spec: StreamSpec
+    source: Source
+    target: Target
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be collected, and the sources that could not name their scopes."""
+
+    targets: list[Planned] = field(default_factory=list)
+    unreached: dict[str, Gap] = field(default_factory=dict)
+    detail: dict[str, str] = field(default_factory=dict)
+    """Provider -> what to do about it, in words."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a sweep ended."""
+
+    polls: dict[str, Snapshot] = field(default_factory=dict)
+    indices: dict[str, int] = field(default_factory=dict)
+    unseen: Counter[Gap] = field(default_factory=Counter)
+    """Every kind of gap met and how often, unreached sources included."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    changed: int = 0
+
+    def count(self, status: PollStatus) -> int:
+        """How many targets ended so."""
+        return sum(1 for snapshot in self.polls.values() if snapshot.status is status)
+
+    @property
+    def exit_code(self) -> int:
+        """0 nothing unseen, 4 every shortfall is a missing permission, 5 otherwise (design section 10)."""
+        if not self.unseen:
+            return 0
+        return 4 if all(gap.reason is Reason.DENIED for gap in self.unseen) else 5
+
+
+def connect(registry: Registry, settings: Settings) -> dict[str, Source]:
+    """The sources that are configured, by provider."""
+    require_libraries(settings)
+    sections = settings.collect.enabled()
+    return {name: registry.sources[name](section, settings.secret) for name, section in sections.items()}
+
+
+def plan(
+    registry: Registry,
+    settings: Settings,
+    sources: Mapping[str, Source],
+    ledger: Ledger | None = None,
+    wanted: Callable[[StreamSpec], bool] = lambda _spec: True,
+) -> Plan:
+    """The targets of the configured sources; of an unreachable source those the ledger knows."""
+    made = Plan()
+    for name, source in sources.items():
+        specs = [spec for spec in registry.streams.values() if spec.provider == name and wanted(spec)]
+        try:
+            scopes = {per: source.scopes(per) for per in {spec.per for spec in specs}}
+        except SourceError as error:
+            made.unreached[name] = error.gap
+            made.detail[name] = str(error)
+            made.targets += _known(ledger, specs, source) if ledger else []
+            continue
+        for spec in specs:
+            every_s = interval(spec, settings.intervals(name))
+            made.targets += [
+                Planned(spec, source, Target(spec.name, scope, spec.kind, every_s, spec.collector))
+                for scope in scopes[spec.per]
+            ]
+    return made
+
+
+def _known(ledger: Ledger, specs: Iterable[StreamSpec], source: Source) -> list[Planned]:
+    by_name = {spec.name: spec for spec in specs}
+    return [
+        Planned(by_name[row.target.stream], source, row.target)
+        for row in ledger.targets().values()
+        if not row.ended and row.target.stream in by_name
+    ]
+
+
+def interval(spec: StreamSpec, overrides: Mapping[str, str]) -> int:
+    """Seconds between polls: as configured for `service.plural`, `plural` or `service`, else the stream's own."""
+    service, _, plural = spec.name.partition(".")[2].rpartition(".")
+    for key in (f"{service}.{plural}", plural, service):
+        if key in overrides:
+            return seconds(overrides[key])
+    return spec.every_s
+
+
+def announce(ledger: Ledger, registry: Registry, settings: Settings, at_ms: int) -> None:
+    """Write the events that say what collects and judges from here on, where that has changed."""
+    config = canonical(settings.redacted())
+    rules = canonical(settings.rule_settings())
+    said: list[tuple[str, dict[str, Any], list[bytes]]] = [
+        ("software", software(registry), []),
+        ("config", {"digest": digest(config).hex(), "owed": settings.schedule.owed}, [config]),
+        ("catalogue", {"digest": load_catalogue().digest}, []),
+        ("threshold", {"digest": digest(rules).hex()}, [rules]),
+    ]
+    for kind, body, documents in said:
+        last = _last(ledger, kind)
+        if last != body:
+            ledger.append_event(kind, body, at_ms, documents)
+
+
+def _last(ledger: Ledger, kind: str) -> dict[str, Any] | None:
+    line: dict[str, Any] | None = None
+    for line in ledger.events(kind):  # noqa: B007 - the newest is wanted
+        pass
+    return {name: value for name, value in line.items() if name not in ("at", "idx", "k", "v")} if line else None
+
+
+def software(registry: Registry) -> dict[str, Any]:
+    """Version, digest of the installed source, Python and plug-ins."""
+    return {
+        "digest": _source_digest(),
+        "plugins": dict(registry.plugins),
+        "python": platform.python_version(),
+        "version": __version__,
+    }
+
+
+@cache
+def _source_digest() -> str:
+    """SHA-256 over path and content of every installed file of the three packages."""
+    total = hashlib.sha256()
+    for package in ("agent", "checks", "collectors"):
+        waiting = [(package, files(package))]
+        while waiting:
+            path, node = waiting.pop()
+            if node.is_dir():
+                if node.name != "__pycache__":
+                    children = sorted(node.iterdir(), key=lambda child: child.name)
+                    waiting += [(f"{path}/{child.name}", child) for child in children]
+            else:
+                total.update(f"{path}\0".encode() + hashlib.sha256(node.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def sweep(
+    ledger: Ledger,
+    registry: Registry,
+    settings: Settings,
+    planned: Sequence[Planned],
+    redactor: Redactor,
+    claims: Claims,
+    *,
+    slot_of: Callable[[Target], int | None] = lambda _target: None,
+    now: Callable[[], int] = clock.now_ms,
+    on_poll: Callable[[Planned, Snapshot | None], None] = lambda _planned, _snapshot: None,
+    judge_all: bool = False,
+    seal: bool = True,
+) -> Outcome:
+    """Collect these targets in parallel, then judge the scopes they belong to and seal.
+
+    `on_poll` is told when a target is done (None: its slot was taken already). Each snapshot is
+    stored in one short transaction as soon as it is there, so at most the polls under way are lost.
+    """
+    numbers = ledger.declare([item.target for item in planned], now())
+    outcome = Outcome()
+    for wave in _waves(planned):
+        _collect_wave(ledger, settings, wave, numbers, redactor, claims, slot_of, now, on_poll, outcome)
+    rows = ledger.targets()
+    touched = {rows[numbers[item.target.name]].judging_id for item in planned}
+    if touched or judge_all:
+        judge(ledger, registry, settings.rule_settings(), now(), None if judge_all else touched)
+    if seal:
+        ledger.seal(now())
+    return outcome
+
+
+def _collect_wave(
+    ledger: Ledger,
+    settings: Settings,
+    wave: Sequence[Planned],
+    numbers: Mapping[str, int],
+    redactor: Redactor,
+    claims: Claims,
+    slot_of: Callable[[Target], int | None],
+    now: Callable[[], int],
+    on_poll: Callable[[Planned, Snapshot | None], None],
+    outcome: Outcome,
+) -> None:
+    windows = {item.target.name: window(ledger, item.spec, numbers[item.target.name], now()) for item in wave}
+
+    def run(item: Planned) -> tuple[Planned, Snapshot]:
+        slot = slot_of(item.target)
+        return item, collect(
+            item.target, item.spec, item.source, redactor, slot_ms=slot, window=windows[item.target.name], now=now
+        )
+
+    with ThreadPoolExecutor(settings.schedule.max_parallel, "collect") as pool:
+        waiting = []
+        for item in wave:
+            claim = claims.claim(numbers[item.target.name])
+            claim.__enter__()
+            future = pool.submit(run, item)
+            waiting.append((future, claim))
+        claimed = dict(waiting)
+        for future in as_completed(claimed):
+            item, snapshot = future.result()
+            try:
+                _store(ledger, item, snapshot, outcome)
+                on_poll(item, snapshot)
+            except SlotTaken:
+                on_poll(item, None)
+            finally:
+                claimed[future].__exit__(None, None, None)
+                snapshot.documents.close()
+
+
+def _store(ledger: Ledger, item: Planned, snapshot: Snapshot, outcome: Outcome) -> None:
+    name = item.target.name
+    outcome.indices[name] = ledger.append_poll(snapshot)
+    outcome.polls[name] = snapshot
+    outcome.unseen.update(snapshot.unseen)
+    outcome.seconds[name] = snapshot.dur_ms / 1000
+
+
+def _waves(planned: Sequence[Planned]) -> list[list[Planned]]:
+    """Targets whose stream comes `after` another one in a later wave than that one."""
+    depth: dict[str, int] = {}
+    by_name = {item.spec.name: item.spec for item in planned}
+
+    def level(name: str) -> int:
+        if name not in depth:
+            depth[name] = 0
+            depth[name] = max((1 + level(other) for other in by_name[name].after if other in by_name), default=0)
+        return depth[name]
+
+    waves: dict[int, list[Planned]] = {}
+    for item in planned:
+        waves.setdefault(level(item.spec.name), []).append(item)
+    return [waves[number] for number in sorted(waves)]
+
+
+def window(ledger: Ledger, spec: StreamSpec, number: int, now_ms: int) -> Window | None:
+    """What a poll of a life or events stream has to read: from the end of the last complete one."""
+    if spec.kind not in (Kind.LIFE, Kind.EVENTS):
+        return None
+    last = None
+    for poll in ledger.polls(number):
+        if poll.status is PollStatus.COMPLETE and poll.to_ms is not None:
+            last = poll.to_ms
+    since = 0 if last is None else max(0, last - OVERLAP_MS)
+    return Window(since, now_ms, _open_keys(ledger, spec, number) if last is not None else frozenset())
+
+
+def _open_keys(ledger: Ledger, spec: StreamSpec, number: int) -> frozenset[str]:
+    if spec.is_open is None or spec.kind is not Kind.LIFE:
+        return frozenset()
+    keys = {stored.blob_id: stored.key for stored in ledger.state(number)}
+    found = []
+    for blob_id, data in ledger.documents(keys):
+        body = parse(data)
+        if "gap" in body or spec.is_open(body["facts"]):
+            found.append(keys[blob_id])
+    return frozenset(found)

@@ -1,0 +1,1 @@
+"""The agent judges itself: its own polls are one more stream."""
