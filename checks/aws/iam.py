@@ -99,9 +99,8 @@ def key_age(user: Facts, ctx: Context) -> Verdict:
 
 
 @check("iam-key-age", over="aws.iam.ssh_keys")
-@check("iam-key-age", over="aws.iam.service_credentials")
 def credential_age(credential: Facts, ctx: Context) -> Verdict:
-    """Each active SSH key and service credential was made within the allowed days."""
+    """Each active SSH key was made within the allowed number of days."""
     if credential["status"] != "Active":
         return inapplicable("not active", status=credential["status"])
     limit, created = ctx.thresholds["key_max_age_days"], credential.text("created")

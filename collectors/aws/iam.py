@@ -175,30 +175,6 @@ def ssh_keys(account: AwsAccount) -> Iterator[Record | Gap]:
         yield from found
 
 
-@stream(
-    "aws.iam.service_credentials",
-    per="account",
-    every="1d",
-    needs={"ListServiceSpecificCredentials": "iam:ListServiceSpecificCredentials"},
-    personal=True,
-)
-def service_credentials(account: AwsAccount) -> Iterator[Record | Gap]:
-    """Credentials of users for one service, long-lived model API keys among them."""
-    iam = account.client("iam")
-    for held in pages(iam, "list_service_specific_credentials", "ServiceSpecificCredentials", AllUsers=True):
-        yield Record(
-            f"arn:{account.partition}:iam::{account.id}:user/{held['UserName']}/service-credential/"
-            f"{held['ServiceSpecificCredentialId']}",
-            {
-                "user": held["UserName"],
-                "service": held.get("ServiceName"),
-                "status": held["Status"],
-                "created": held["CreateDate"],
-                "expires": held.get("ExpirationDate"),
-            },
-        )
-
-
 def tag_map(listed: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Tags by name, from a list of `{"Key": …, "Value": …}`."""
     return {tag["Key"]: tag["Value"] for tag in listed}

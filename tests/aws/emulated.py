@@ -22,7 +22,6 @@ from collectors.aws import AwsSource
 
 ACCOUNT = "123456789012"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
-NO_CREDENTIALS = {"ServiceSpecificCredentials": [], "IsTruncated": False}
 STREAMS = {name: spec for name, spec in discover().streams.items() if name.startswith("aws.")}
 
 

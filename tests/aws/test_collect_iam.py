@@ -203,15 +203,3 @@ class TestOtherCredentials:
         refuse(of := source(), "iam.ListSSHPublicKeys", code)
         snapshot = poll("aws.iam.ssh_keys", of)
         assert (snapshot.status, list(envelopes(snapshot))) == (status, keys)
-
-    def test_service_credentials_are_one_call(self, aws):
-        of = source()
-        held = {"UserName": "ada", "Status": "Active", "ServiceUserName": "ada-at-123456789012",
-                "CreateDate": datetime(2026, 1, 2, tzinfo=UTC), "ServiceSpecificCredentialId": "ACCAEXAMPLE0123456789",
-                "ServiceName": "bedrock.amazonaws.com"}  # fmt: skip
-        on_call(of, "iam.ListServiceSpecificCredentials", lambda _: {"ServiceSpecificCredentials": [held]})
-        snapshot = poll("aws.iam.service_credentials", of)
-        ((key, told),) = facts(snapshot).items()
-        assert key.startswith(f"{ARN}:user/ada/service-credential/")
-        assert told["created"] == "2026-01-02T00:00:00Z"
-        assert snapshot.tape.calls == 1

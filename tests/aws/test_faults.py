@@ -32,9 +32,7 @@ LOADER = botocore.session.Session().get_component("data_loader")
 LISTS = {"ListBuckets", "ListAccessPoints"}
 """Operations that say "there is more" by a token alone: the page after it is refused."""
 
-STREAMS = {
-    name: spec for name, spec in discover().streams.items() if name.startswith("aws.") and "service_cred" not in name
-}
+STREAMS = {name: spec for name, spec in discover().streams.items() if name.startswith("aws.")}
 CASES = [
     pytest.param(name, operation, fault, id=f"{name}-{operation}-{fault}")
     for name, spec in STREAMS.items()
@@ -121,8 +119,8 @@ def fill(*, good: bool) -> None:
     }
     allowed = json.dumps(narrow if good else wide)
     policy = iam.create_policy(PolicyName="work", PolicyDocument=allowed)["Policy"]["Arn"]
-    trust = {"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]}  # fmt: skip
+    assume = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = {"Version": "2012-10-17", "Statement": [assume]}
     iam.create_role(RoleName="trainer", AssumeRolePolicyDocument=json.dumps(trust))
     iam.attach_role_policy(RoleName="trainer", PolicyArn=policy)
     iam.create_group(GroupName="staff")

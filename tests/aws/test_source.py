@@ -10,7 +10,6 @@ from agent.model import Reason, Scope, SourceError, Tape
 from collectors.aws import Client, Recorder, pages
 from tests.aws.emulated import (
     ACCOUNT,
-    NO_CREDENTIALS,
     STREAMS,
     account,
     counted,
@@ -234,7 +233,6 @@ def test_an_endpoint_of_ones_own(server, monkeypatch, host):
     s3.create_bucket(Bucket=bucket)
     boto3.client("iam", **direct).create_user(UserName=f"ada-{host}")
     of = source()
-    on_call(of, "iam.ListServiceSpecificCredentials", lambda _params: NO_CREDENTIALS)
     snapshots = {name: poll(name, of) for name in STREAMS}
     assert {name: snapshot.status.value for name, snapshot in snapshots.items()} == dict.fromkeys(STREAMS, "complete")
     assert f"arn:aws:s3:::{bucket}" in facts(snapshots["aws.s3.buckets"])
