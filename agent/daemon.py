@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from agent import clock
 from agent.model import PollStatus, Snapshot, Target
 from agent.registry import seconds
 from agent.schedule import slot_of
-from agent.sweep import Outcome, Planned, announce, sweep
+from agent.sweep import Outcome, Plan, Planned, announce, retire_absent, sweep
 
 if TYPE_CHECKING:
     from agent.claims import Claims
@@ -38,7 +38,7 @@ class Daemon:
     ledger: Ledger
     registry: Registry
     settings: Settings
-    plan: Sequence[Planned]
+    plan: Plan
     redactor: Redactor
     claims: Claims
     now: Callable[[], int] = clock.now_ms
@@ -60,7 +60,7 @@ class Daemon:
             signal.signal(number, stop)
         self.start()
         scheduler = BackgroundScheduler(timezone="UTC")
-        for every_s in sorted({item.target.every_s for item in self.plan}):
+        for every_s in sorted({item.target.every_s for item in self.plan.targets}):
             self._schedule(scheduler, every_s)
         scheduler.start()
         notify("READY=1")
@@ -77,11 +77,8 @@ class Daemon:
         at_ms = self.now()
         self._outage(at_ms)
         announce(self.ledger, self.registry, self.settings, at_ms)
-        self.ledger.declare([item.target for item in self.plan], at_ms)
-        wanted = {item.target.name for item in self.plan}
-        gone = [r.target.name for r in self.ledger.targets().values() if not r.ended and r.target.name not in wanted]
-        if gone:
-            self.ledger.retire(gone, "no longer configured", at_ms)
+        self.ledger.declare([item.target for item in self.plan.targets], at_ms)
+        retire_absent(self.ledger, self.plan, at_ms)
         self.ledger.append_event("start", {"host": socket.gethostname(), "process": os.getpid()}, at_ms)
         self.seal(at_ms)
 
@@ -94,7 +91,7 @@ class Daemon:
 
     def collect_slot(self, every_s: int) -> Outcome | None:
         """Collect the current slot of every target with this interval; None when nothing was left to do."""
-        due = [item for item in self.plan if item.target.every_s == every_s]
+        due = [item for item in self.plan.targets if item.target.every_s == every_s]
         if self.stopping.is_set() or not due:
             return None
 
@@ -148,7 +145,7 @@ class Daemon:
             return
         last_poll = max((poll.start_ms + poll.dur_ms for poll in self.ledger.newest(None).values()), default=0)
         last_ms = max(last_poll, *(int(line["at"]) for line in events))
-        shortest = min((item.target.every_s for item in self.plan), default=0)
+        shortest = min((item.target.every_s for item in self.plan.targets), default=0)
         if shortest and slot_of(shortest, at_ms) > slot_of(shortest, last_ms) + shortest * 1000:
             stopped = [line for line in events if line["k"] in ("start", "stop")][-1]["k"] == "stop"
             why = "stopped" if stopped else "no clean end before it"

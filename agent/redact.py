@@ -70,7 +70,8 @@ _PLACEHOLDER = re.compile(
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?")
 _POSSIBLE = re.compile(
     rb"AKIA|ASIA|-----BEGIN |private_key_id|AIza|AccountKey=|gh[pousr]_|xox[a-z]-|hf_|eyJ|://[^\s/@]*:[^\s/@]*@"
-    rb"|(?i:passw|secret|token|api[-_]?key|credential|(?:aws|access)[\w .-]{0,32}[\\\"']*\s*[:=]\s*[\\\"']*[a-z0-9/+]{40})"
+    rb"|(?i:passw|secret|token|api[-_]?key|credential)"
+    rb"|(?i:(?:aws|access)[\w .-]{0,32}[\\\"']*\s*[:=]\s*[\\\"']*[a-z0-9/+]{40})"
 )
 """Finds every facts that could hold a hit, and a few that do not: those are walked for nothing."""
 
@@ -151,12 +152,12 @@ class Redactor:
             redacted.add(at)
             return REDACTED
         if isinstance(value, Mapping):
-            told = _told_name(value)
+            names = {member: str(member) for member in value} | _told_name(value)
             return {
                 member: self._walk(
                     inner,
                     f"{at}/{escape(member)}",
-                    told[member] if member in told else member,
+                    names[member],
                     policy or member == _POLICY_CONDITION,
                     hits,
                     redacted,

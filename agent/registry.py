@@ -18,6 +18,8 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
+from agent.errors import UsageError
+from agent.guard import attempt, place
 from agent.model import Gap, Kind, Record, Verdict
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -223,7 +225,7 @@ def source(provider: str) -> Callable[[F], F]:
 
 @cache
 def discover() -> Registry:
-    """Import every collector, check and plug-in once; ValueError names what cannot be loaded."""
+    """Import every collector, check and plug-in once; UsageError names what cannot be loaded."""
     for package in ("collectors", "checks"):
         root = importlib.import_module(package)
         for module in pkgutil.walk_packages(root.__path__, package + "."):
@@ -231,13 +233,13 @@ def discover() -> Registry:
     for point in entry_points(group="evidenced.plugins"):
         REGISTRY.loading = point.name
         REGISTRY.plugins[point.name] = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-        try:
-            point.load()
-        finally:
-            REGISTRY.loading = None
+        _, error = attempt(point.load)
+        REGISTRY.loading = None
+        if error is not None:
+            raise UsageError(f"plug-in {point.name} cannot be loaded: {place(error)}", "mend it, or uninstall it")
     for spec in REGISTRY.all_checks():
         if spec.stream not in REGISTRY.streams and spec.stream not in REGISTRY.derived:
-            raise ValueError(f"check {spec.id}: there is no stream {spec.stream}")
+            raise UsageError(f"check {spec.id}: there is no stream {spec.stream}")
     return REGISTRY
 
 

@@ -46,8 +46,6 @@ Url = Annotated[str, AfterValidator(_no_password)]
 Days = Annotated[int, Field(ge=1)]
 Off = Literal["off"]
 DataClass = Literal["public", "internal", "confidential", "restricted"]
-Severity = Literal["critical", "high", "medium", "low"]
-Cadence = Literal["month", "quarter", "half-year", "year"]
 
 
 class Section(BaseModel):
@@ -179,6 +177,8 @@ class Mlflow(Section):
     experiments: list[str] = ["*"]
     private: bool = False
     """Whether the server is reached over a private network on purpose, so that http is no failure."""
+    sign_in_hosts: list[str] = []
+    """Hosts to which the server may send a caller who is not signed in: a redirect there counts as a refusal."""
 
     @model_validator(mode="after")
     def _reachable(self) -> Mlflow:
@@ -231,53 +231,23 @@ def _by_class() -> dict[DataClass, Literal["provider", "customer"]]:
     return {"public": "provider", "internal": "provider", "confidential": "provider", "restricted": "provider"}
 
 
-def _vuln_days() -> dict[Severity, Days]:
-    return {"critical": 15, "high": 30, "medium": 90}
-
-
-def _finding_days() -> dict[Severity, Days]:
-    return {"critical": 2, "high": 7, "medium": 30}
-
-
 class Thresholds(Section):
     """The numbers the rules compare with; each change of one is an entry of the ledger."""
 
     key_max_age_days: Days = 90
-    app_secret_max_age_days: Days = 365
     credential_unused_days: Days = 45
-    role_unused_days: Days = 180
     root_unused_days: Days = 90
     password_min_length: Days = 14
     password_reuse_prevention: Days = 24
     password_classes: Annotated[int, Field(ge=1, le=4)] | Off = "off"
     max_password_age_days: Days | Off = "off"
-    max_admins: Days = 5
     key_standard: dict[DataClass, Literal["provider", "customer"]] = Field(default_factory=_by_class)
-    key_rotation_days: Days = 365
-    log_retention_days: Days = 365
-    cert_expiry_days: Days = 30
-    backup_retention_days: Days = 35
-    restore_test: Cadence = "year"
-    access_review: Cadence = "quarter"
-    leaver_business_days: Days = 1
-    vuln_days: dict[Severity, Days] = Field(default_factory=_vuln_days)
-    finding_days: dict[Severity, Days] = Field(default_factory=_finding_days)
-    job_failure_followup_days: Days = 7
-    drift_monitor_days: Days = 7
-    bias_review: Cadence = "quarter"
-    training: Cadence = "year"
-    policy_review: dict[Literal["all", "ml"], Cadence] = {"all": "year", "ml": "year"}
-    vendor_review: Cadence = "year"
-    small_team: Days = 6
     trusted_registries: list[str] = []
 
     @model_validator(mode="after")
     def _whole(self) -> Thresholds:
         """A table given in part keeps the defaults of the rest."""
         self.key_standard = {**_by_class(), **self.key_standard}
-        self.vuln_days = {**_vuln_days(), **self.vuln_days}
-        self.finding_days = {**_finding_days(), **self.finding_days}
-        self.policy_review = {"all": "year", "ml": "year", **self.policy_review}
         return self
 
 
@@ -357,6 +327,7 @@ class Settings(BaseSettings):
             "default_data_class": self.scope.default_data_class,
             "job_production": self.collect.trainlog.production.model_dump(),
             "production": self.collect.mlflow.production.model_dump(),
+            "sign_in_hosts": self.collect.mlflow.sign_in_hosts,
             "profiles": {name: _texts(profile.model_dump()) for name, profile in self.profiles.items()},
         }
 

@@ -123,6 +123,14 @@ def _known(ledger: Ledger, specs: Iterable[StreamSpec], source: Source) -> list[
     ]
 
 
+def retire_absent(ledger: Ledger, made: Plan, at_ms: int) -> None:
+    """End the targets that a whole plan no longer names; those of an unreachable source it still does."""
+    wanted = {item.target.name for item in made.targets}
+    gone = [row.target.name for row in ledger.targets().values() if not row.ended and row.target.name not in wanted]
+    if gone:
+        ledger.retire(gone, "no longer configured", at_ms)
+
+
 def interval(spec: StreamSpec, overrides: Mapping[str, str]) -> int:
     """Seconds between polls: as configured for `service.plural`, `plural` or `service`, else the stream's own."""
     service, _, plural = spec.name.partition(".")[2].rpartition(".")

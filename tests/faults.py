@@ -7,7 +7,9 @@ not be definite under the fault.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ REASON = {
     "throttled": {"throttled"},
     "timeout": {"timeout"},
     "malformed": {"malformed"},
+    "misshapen": {"malformed"},
     "short": {"partial", "malformed", "unreachable"},
 }
 """Kind of fault -> the reasons that may be given for it."""
@@ -57,15 +60,84 @@ class Lab:
         return check_honest(self.baseline, mixed, found, faulty, operation, fault)
 
 
+Sweep = Mapping[str, Snapshot]
+"""Stream -> its snapshot, in the order of polling."""
+
+SWEEP_MS, POLL_MS = 15 * 60_000, 10_000
+
+
+class Chronicle:
+    """Good and bad worlds told in several sweeps: what follows from history, such as a promotion.
+
+    History has no way back, so each case is told from the beginning into a ledger of its own.
+    """
+
+    def __init__(
+        self, folder: Path, good: Sequence[Sweep], bad: Sequence[Sweep], settings: Mapping[str, Any], start_ms: int
+    ) -> None:
+        self.good, self.bad, self.settings, self.start_ms = good, bad, settings, start_ms
+        self._empty = folder / "empty"
+        self._empty.mkdir()
+        ledger = self._open(self._empty, create=True)
+        ledger.declare([snapshot.target for snapshot in good[-1].values()], start_ms)
+        ledger.close()
+        self.baseline = self.told(good)
+
+    def told(self, sweeps: Sequence[Sweep]) -> dict[str, Finding]:
+        """Tell these sweeps, judge after the last one, and give all findings by check, stream and key."""
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(self._empty, folder, dirs_exist_ok=True)
+            ledger = self._open(Path(folder))
+            try:
+                at = self.start_ms
+                for number, sweep in enumerate(sweeps, 1):
+                    for snapshot in sweep.values():
+                        asof_ms = None if snapshot.status is PollStatus.FAILED else at
+                        ledger.append_poll(replace(snapshot, start_ms=at, asof_ms=asof_ms, dur_ms=1000))
+                        at += POLL_MS
+                    at = self.start_ms + number * SWEEP_MS
+                judge(ledger, discover(), self.settings, at)
+                return {f"{f.check} {f.stream} {f.key}": f for f in findings(ledger, discover())}
+            finally:
+                ledger.close()
+
+    def wrong(self, faulty: Mapping[int, Snapshot], operation: str, fault: str) -> list[str]:
+        """What is wrong with the findings when these sweeps (by number, the last among them) met a fault."""
+        mixed = {
+            number: hybrid(
+                self.good[number][snapshot.target.stream], self.bad[number][snapshot.target.stream], snapshot
+            )
+            for number, snapshot in faulty.items()
+        }
+        last = faulty[len(self.good) - 1]
+        told, other = (self.told(self._with(snapshots)) for snapshots in (faulty, mixed))
+        return check_honest(self.baseline, other, told, last, operation, fault)
+
+    def _with(self, snapshots: Mapping[int, Snapshot]) -> list[Sweep]:
+        """The good world with one stream of some sweeps replaced."""
+        return [
+            {**sweep, snapshots[number].target.stream: snapshots[number]} if number in snapshots else sweep
+            for number, sweep in enumerate(self.good)
+        ]
+
+    def _open(self, folder: Path, *, create: bool = False) -> Ledger:
+        return Ledger.open(f"sqlite:///{folder}/e.db", folder / "key", create=create, now_ms=self.start_ms)
+
+
 def hybrid(good: Snapshot, bad: Snapshot, faulty: Snapshot) -> Snapshot:
     """The good world with what a fault hid taken from the bad one: whatever changes by it depends on it."""
-    if faulty.status is not PollStatus.COMPLETE:
+    if faulty.status is PollStatus.FAILED:
         return bad
     told, other, hidden = _bodies(good), _bodies(bad), _bodies(faulty)
+    partial = faulty.status is PollStatus.PARTIAL
     spool = Spool()
     items = []
-    for key, body in told.items():
-        for pointer in hidden.get(key, {"gaps": {}})["gaps"]:
+    for key in sorted({*told, *other} if partial else told, key=str.encode):
+        seen = hidden.get(key)
+        body = told[key] if key in told and (not partial or (seen and "gap" not in seen)) else other.get(key)
+        if body is None:
+            continue
+        for pointer in (seen or {}).get("gaps", {}):
             if pointer not in body["gaps"] and key in other:
                 _replace(body["facts"], other[key]["facts"], pointer)
         data = canonical(body)
@@ -120,6 +192,12 @@ def check_honest(
                 wrong.append(f"{name}: crashed under {fault}: {finding.message}")
             if fault == "denied" and not finding.need:
                 wrong.append(f"{name}: does not name the missing permission: {finding.message}")
+        if finding.status is Status.NOT_APPLICABLE and was is not None and was.status in (Status.PASS, Status.FAIL):
+            wrong.append(f"{name}: taken out of the population by {fault}: {finding.message}")
+    silent = {f.check for name, f in baseline.items() if name not in faulty} - {
+        f.check for f in faulty.values() if f.status is Status.NOT_EVALUATED
+    }
+    wrong += [f"{check}: findings are missing under {fault}, and nothing says so" for check in sorted(silent)]
     if snapshot.status is PollStatus.FAILED:
         over = [finding for finding in faulty.values() if finding.stream == snapshot.target.stream]
         wrong += [f"{f.check} {f.key}: {f.status.value} though nothing was seen" for f in over if f.status in (

@@ -9,7 +9,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.canonical import MAX_INT, NotRepresentable, canonical, in_profile, parse
+from agent.canonical import MAX_INT, NotRepresentable, canonical, canonical_in_profile, fits, in_profile, parse
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-MAX_INT, MAX_INT), st.text(st.characters(codec="utf-8")))
 documents = st.recursive(
@@ -25,7 +25,8 @@ documents = st.recursive(
 @settings(max_examples=1500, deadline=None)
 def test_canonical_bytes_are_rfc_8785(document):
     data = canonical(document)
-    assert data == rfc8785.dumps(document)
+    assert data == canonical_in_profile(document) == rfc8785.dumps(document)
+    assert fits(document)
     assert parse(data) == json.loads(data)
 
 
@@ -38,11 +39,13 @@ def test_canonical_bytes_are_rfc_8785(document):
 def test_whatever_a_source_says_ends_in_the_profile(said):
     refused = []
     kept = in_profile(said, lambda at, why: refused.append((at, why)))
-    assert canonical(kept) == rfc8785.dumps(kept)
+    assert fits(kept)
+    assert canonical(kept) == canonical_in_profile(kept) == rfc8785.dumps(kept)
 
 
 @pytest.mark.parametrize("value", [1.0, {"a": [0.5]}, 2**53, b"x", {1: 2}, {"a": {1, 2}}])
 def test_outside_the_profile_is_refused(value):
+    assert not fits(value)
     with pytest.raises(NotRepresentable):
         canonical(value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.assess.coverage import Sight, TargetCoverage, cover
 from agent.assess.days import DayState, State, Tally, blend, worst_of
@@ -127,8 +127,9 @@ def assess(reading: Reading, registry: Registry, catalogue: Catalogue, span: Spa
         )  # fmt: skip
         for number, past in sorted(reading.targets.items())
     }
+    judged_days = {judging_id: _judged_days(reading, judging_id, span) for judging_id in reading.judgings}
     rules = {
-        id: _Rule(id, specs, registry, targets, span)
+        id: _Rule(id, specs, registry, targets, span, judged_days)
         for id, specs in sorted(registry.checks.items())
     }  # fmt: skip
     standings: list[Standing] = []
@@ -136,7 +137,8 @@ def assess(reading: Reading, registry: Registry, catalogue: Catalogue, span: Spa
     for subject, life in reading.lives():
         rule = rules.get(subject.check)
         if rule is not None:
-            standing = rule.take(subject, life, end_ms)
+            life = [_clipped(reading, subject, piece, end_ms) for piece in life]
+            standing = rule.take(subject, life, end_ms, whole=reading.is_whole(subject))
             if standing:
                 standings.append(standing)
     checks = {id: rule.facts_of_days() for id, rule in rules.items()}
@@ -153,6 +155,30 @@ def assess(reading: Reading, registry: Registry, catalogue: Catalogue, span: Spa
     )
 
 
+def _clipped(reading: Reading, subject: Subject, piece: Piece, end_ms: int) -> Piece:
+    """A piece as far as it was observed before the end of the span."""
+    if piece.first_ms >= end_ms or piece.last_ms < end_ms:
+        return piece
+    last_ms, last_poll = reading.last_seen(subject, piece, end_ms)
+    return replace(piece, last_ms=last_ms, last_poll=last_poll)
+
+
+def _judged_days(reading: Reading, judging_id: int, span: Span) -> list[Sight]:
+    """Days on which a judging scope was judged: what a rule about the ledger itself can be told on."""
+    times = reading.sightings[judging_id, 0].times()
+    if not span.is_period:
+        return [Sight.SEEN if times and times[0] < span.until_ms else Sight.NOT_PLANNED]
+    days = [Sight.NOT_PLANNED] * len(span.days)
+    for at_ms in times:
+        if span.from_ms <= at_ms < span.until_ms:
+            days[span.day_number(at_ms)] = Sight.SEEN
+    for number, day in enumerate(span.days):
+        between = bool(times) and times[0] < day.from_ms and day.until_ms <= reading.known_ms
+        if between and days[number] is Sight.NOT_PLANNED:
+            days[number] = Sight.NOTHING
+    return days
+
+
 class _Rule:
     """One check while its findings stream by."""
 
@@ -163,8 +189,10 @@ class _Rule:
         registry: Registry,
         targets: Mapping[int, TargetCoverage],
         span: Span,
+        judged_days: Mapping[int, list[Sight]],
     ) -> None:
         self.specs, self.registry, self.targets, self.span = specs, registry, targets, span
+        self.judged_days = judged_days
         self.once = any(spec.once for spec in specs)
         derived = [registry.derived[spec.stream] for spec in specs if spec.stream in registry.derived]
         self.event = any(one.kind is Kind.EVENTS for one in derived)
@@ -175,9 +203,9 @@ class _Rule:
         self.facts.targets = self.ids
         self.groups: dict[tuple[int, int], Tally] = {}
 
-    def take(self, subject: Subject, life: list[Piece], end_ms: int) -> Standing | None:
+    def take(self, subject: Subject, life: list[Piece], end_ms: int, *, whole: bool) -> Standing | None:
         """Count a subject; where it stood at the end comes back, None when it was not there any more."""
-        event = self.event and subject.target_id == 0 and not self._about_whole(subject)
+        event = self.event and subject.target_id == 0 and not whole
         once = self.once and subject.target_id == 0
         group = self.groups.setdefault((subject.judging_id, subject.target_id), Tally(len(self.span.days)))
         statuses = set()
@@ -190,6 +218,8 @@ class _Rule:
         for one in deviations(subject, life, event=event):
             if self._counts(one, end_ms):
                 self.facts.deviations.append(one)
+        if whole and not self.once:  # it stands for records that nobody could name
+            return self._standing(subject, life, end_ms)
         self.facts.subjects += 1
         self.facts.evaluated += bool(statuses & {Status.PASS, Status.FAIL})
         self.facts.deviating += Status.FAIL in statuses
@@ -202,8 +232,7 @@ class _Rule:
         parts: list[tuple[Tally, Sequence[Sight]]] = []
         for (judging_id, target_id), tally in self.groups.items():
             ids = [target_id] if target_id else [i for i in self.ids if self.targets[i].past.judging_id == judging_id]
-            ids = ids or [i for i, target in self.targets.items() if target.past.judging_id == judging_id]
-            parts.append((tally, self._together(ids)))
+            parts.append((tally, self._together(ids) if ids else self.judged_days.get(judging_id, [])))
         # Targets without any subject say by themselves whether they were seen.
         parts += [(Tally(number), self.targets[i].days) for i in self.ids]
         self.facts.days = blend(parts, number)
@@ -216,16 +245,6 @@ class _Rule:
             for number, sight in enumerate(self.targets[i].days):
                 total[number] |= sight
         return [sight & (Sight.SEEN | Sight.BRIDGED) for sight in total]
-
-    def _about_whole(self, subject: Subject) -> bool:
-        """Whether it stands for a derived stream that could not be told, not for one of its events."""
-        return subject.key == self.targets_judging(subject.judging_id) or "@" in subject.key
-
-    def targets_judging(self, judging_id: int) -> str:
-        """Name of a judging scope."""
-        return next(
-            (one.past.target.scope.judging for one in self.targets.values() if one.past.judging_id == judging_id), ""
-        )
 
     def _within(self, piece: Piece, end_ms: int, event: bool) -> bool:
         if piece.first_ms >= end_ms:

@@ -66,9 +66,13 @@ class Sightings:
         """The last of all."""
         return self._get(len(self) - 1)
 
-    def count(self, from_ms: int, until_ms: int) -> int:
-        """How many fall into [from_ms, until_ms)."""
-        return sum(1 for at in self._asof if from_ms <= at < until_ms)
+    def until(self, at_ms: int) -> tuple[int, int | None] | None:
+        """The last observation before a time."""
+        return self._get(bisect_left(self._asof, at_ms) - 1)
+
+    def times(self) -> Sequence[int]:
+        """Times of observation, in the order of the log."""
+        return self._asof
 
     def _get(self, number: int) -> tuple[int, int | None] | None:
         if number < 0:

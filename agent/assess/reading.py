@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import cached_property
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from agent.assess.coverage import TargetPast
@@ -49,7 +51,61 @@ class Reading:
         for subject in order:
             sightings = self.sightings.get((subject.judging_id, subject.target_id))
             if sightings:
-                yield subject, pieces(self._versions[subject], self._results, sightings)
+                yield subject, pieces(self._effective(subject), self._results, sightings)
+
+    def is_whole(self, subject: Subject) -> bool:
+        """Whether a finding stands for a whole scope, stream or list, not for one record of it."""
+        judging = self.judgings[subject.judging_id]
+        return subject.target_id == 0 and (
+            subject.key == judging or subject.key.endswith(f"@{judging}") or subject.key in self._names
+        )
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(past.target.name for past in self.targets.values())
+
+    @cached_property
+    def _wholes(self) -> dict[tuple[int, str], list[tuple[int, int | None]]]:
+        """(judging scope, check) -> versions of the findings about the whole of it."""
+        found: dict[tuple[int, str], list[tuple[int, int | None]]] = defaultdict(list)
+        for subject, versions in self._versions.items():
+            if self.is_whole(subject):
+                found[subject.judging_id, subject.check] += versions
+        return {place: sorted(versions, key=itemgetter(0)) for place, versions in found.items()}
+
+    def _effective(self, subject: Subject) -> list[tuple[int, int | None]]:
+        """Versions of a finding in which "gone" is said only where it is proved.
+
+        A derived record that could not be told is not gone: what is said of the whole stands for it.
+        Neither is one whose target left the scope: nobody looked any more.
+        """
+        versions = self._versions[subject]
+        if subject.target_id:
+            ended_ms = self.targets[subject.target_id].terms[-1].to_ms
+            judged = self.sightings[subject.judging_id, 0]
+            return [one for one in versions if one[1] is not None or (judged.at(one[0]) or (0, None))[0] < ended_ms]
+        if self.is_whole(subject):
+            return versions
+        own: int | None = None
+        whole: int | None = None
+        told: list[tuple[int, int | None]] = []
+        others = self._wholes.get((subject.judging_id, subject.check), [])
+        steps = [(idx, 0, blob) for idx, blob in others] + [(idx, 1, blob) for idx, blob in versions]
+        for idx, group in groupby(sorted(steps, key=itemgetter(0, 1)), key=itemgetter(0)):
+            for _, mine, blob in group:
+                own, whole = (blob, whole) if mine else (own, blob)
+            unsaid = whole is not None and self._results[whole].status is Status.NOT_EVALUATED
+            says = own if own is not None or not unsaid else whole
+            if idx >= versions[0][0] and (not told or told[-1][1] != says):
+                told.append((idx, says))
+        return told
+
+    def last_seen(self, subject: Subject, piece: Piece, until_ms: int) -> tuple[int, int | None]:
+        """When a piece was last observed before a time, and by which poll."""
+        if piece.last_ms < until_ms:
+            return piece.last_ms, piece.last_poll
+        seen = self.sightings[subject.judging_id, subject.target_id].until(until_ms)
+        return seen if seen and seen[0] >= piece.first_ms else (piece.first_ms, piece.first_poll)
 
     def polls(self, target_id: int) -> list[Poll]:
         """All polls of a target, in the order of the log."""

@@ -48,15 +48,17 @@ def collect(
     from agent.cli import opened
     from agent.errors import UsageError
     from agent.registry import discover
-    from agent.sweep import announce, connect, plan, sweep
+    from agent.sweep import announce, connect, plan, retire_absent, sweep
 
     if not now:
         raise UsageError("nothing to do", "type `evidenced collect --now`; for a schedule use `evidenced run`")
     settings, registry = opened.settings(ctx), discover()
     wanted = chosen(registry, collectors or [], only or [])
-    ledger = opened.ledger(settings, create=True, writing=True)
     sources = connect(registry, settings)
+    ledger = opened.ledger(settings, create=True, writing=True)
     made = plan(registry, settings, sources, ledger, wanted)
+    if not collectors and not only:
+        retire_absent(ledger, made, clock.now_ms())
     announce(ledger, registry, settings, clock.now_ms())
     if note:
         ledger.append_event("note", {"text": note}, clock.now_ms())
@@ -175,6 +177,7 @@ class Summary:
     ) -> None:
         self.ledger, self.made, self.outcome = ledger, made, outcome
         self.found, self.first = found, first
+        self.compared = any(poll.idx < first for poll in ledger.newest(first - 1).values())
         self.out = console(ctx)
 
     def show(self) -> None:
@@ -192,9 +195,11 @@ class Summary:
                 f"  {name:<18} could not be reached: {gap.reason.value}. {self.made.detail[name]}", style="red"
             )
         records = sum(len(snapshot.items) for snapshot in self.outcome.polls.values())
+        changed = sum(1 for _, tree, *_ in self.ledger.changes(self.first) if tree > 0)
+        compared = f"{changed:,} changed" if self.compared else "baseline: nothing to compare yet"
         self.out.print(
-            f"\nStored {records:,} records · ledger {head.size:,} entries, {head.size - self.first:,} new · "
-            f"root {head.root.hex()[:8]}…"
+            f"\nStored {records:,} records ({compared}) · ledger {head.size:,} entries, {head.size - self.first:,} new"
+            f" · root {head.root.hex()[:8]}…"
         )
         self._findings()
         for line in permissions(self.found):

@@ -78,12 +78,10 @@ def doctor(
     from agent import clock
     from agent.cli import opened
     from agent.cli.collect import chosen
-    from agent.config import require_libraries
     from agent.errors import UsageError
     from agent.registry import discover
 
     settings = opened.settings(ctx)
-    require_libraries(settings)
     registry = discover()
     wanted = chosen(registry, collectors or [], [])
     if not settings.providers(registry):

@@ -23,19 +23,19 @@ def run(ctx: typer.Context) -> None:
     from agent.sweep import connect, plan
 
     settings, registry = opened.settings(ctx), discover()
-    ledger = opened.ledger(settings, create=True, writing=True)
     sources = connect(registry, settings)
     if not sources:
         raise UsageError(
             "no collector is enabled", "enable one in the configuration, e.g. [collect.aws] enabled = true"
         )
+    ledger = opened.ledger(settings, create=True, writing=True)
     made = plan(registry, settings, sources, ledger)
     if made.unreached and not made.targets:
         name = next(iter(made.unreached))
         raise MissingCredential(f"{name} could not be reached: {made.detail[name]}", "evidenced doctor  says more")
     with opened.claims(settings) as claims:
         code = Daemon(
-            ledger, registry, settings, made.targets, opened.redactor(settings, registry), claims
+            ledger, registry, settings, made, opened.redactor(settings, registry), claims
         ).run()  # fmt: skip
     ledger.close()
     raise typer.Exit(code)

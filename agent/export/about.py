@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.clock import iso
+
 NAMESPACE = "evidenced-bundle"
 """Namespace of the signature over SHA256SUMS: it is good for nothing else."""
 SIGNER = "evidenced"
@@ -39,8 +41,6 @@ class About:
     def anchors_said(self) -> str:
         """One clause on anchors, also when there is none."""
         if not self.anchors:
-            from agent.clock import iso
-
             return f"unanchored since its first entry, {iso(self.since_ms)}"
         kinds = ", ".join(f"{one['type']} ({one['count']}, last {one['last']})" for one in self.anchors)
         return f"anchored by {kinds}"

@@ -22,6 +22,7 @@ from agent.export import pages, parts
 from agent.export.about import NAMESPACE, SIGNER, About
 from agent.export.evidence import ItemWriter, samples
 from agent.export.ledger_part import LedgerPart, write_ledger
+from agent.export.populations import write_populations
 from agent.export.report import Contents, render_report, render_start, worst_first
 from agent.export.tables import Tables
 from agent.export.tree import Tree
@@ -99,7 +100,7 @@ def export_bundle(
         gaps = pages.gaps(assessment, reasons)
         tables = Tables(tree, assessment, catalogue, part, gaps, reasons)
         rows = tables.write()
-        population = parts.write_population(tree, assessment) if span.is_period else None
+        populations = write_populations(tree, assessment, registry) if span.is_period else []
         parts.write_sources(tree, assessment, registry)
         parts.write_tool(tree, assessment, registry, part)
         redaction = parts.write_redaction(tree, items)
@@ -110,7 +111,7 @@ def export_bundle(
             items=items,
             sources=parts.source_groups(assessment, part),
             changes=parts.changes(assessment, part),
-            populations=[population] if population else [],
+            populations=populations,
             inherited=parts.inherited_rows(list(tables.standings())),
             titles={name: specs[0].title for name, specs in registry.checks.items()},
         )
@@ -119,7 +120,9 @@ def export_bundle(
         tree.write("START-HERE.html", start)
         tree.write("README.txt", readme)
         _write_keys(tree, ledger)
-        manifest = _manifest(assessment, about, part, rows, items.count, redaction, len(gaps), made_at_ms)
+        manifest = _manifest(
+            assessment, about, part, rows, items.count, redaction, len(gaps), len(populations), made_at_ms
+        )
         tree.write("manifest.json", canonical(manifest))
         sums = tree.seal(lambda data: sshsig(ledger.signer, data, NAMESPACE))
         tree.zip_to(out)
@@ -186,7 +189,7 @@ def _write_keys(tree: Tree, ledger: Ledger) -> None:
 
 def _manifest(
     assessment: Assessment, about: About, part: LedgerPart, rows: Mapping[str, int], items: int,
-    redaction: Mapping[str, Any], gaps: int, made_at_ms: int,
+    redaction: Mapping[str, Any], gaps: int, populations: int, made_at_ms: int,
 ) -> dict[str, Any]:  # fmt: skip
     span, slots = assessment.span, assessment.slots
     where = f"{about.origin}/{about.size}/{span.kind}/{span.from_ms}/{span.until_ms}/{made_at_ms}"
@@ -216,7 +219,7 @@ def _manifest(
             "judged": part.judged, "events": part.events,
             "slots": {"owed": sum(slots.values()), **{coverage.value: slots[coverage] for coverage in Coverage}},
             "deviations": len(assessment.deviations), "deviations_open": len(assessment.open), "gaps": gaps,
-            "tables": dict(rows), "populations": int(span.is_period), "samples": 0,
+            "tables": dict(rows), "populations": populations, "samples": 0,
         },
         "replay": None,
         "redaction": {"profile": "auditor", "fields": len(redaction["fields"]), "values": redaction["values"]},

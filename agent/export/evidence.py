@@ -82,8 +82,10 @@ class ItemWriter:
         for one in wanted:
             places[one.subject.target_id, one.subject.key].append(one)
         for number, target in self.assessment.targets.items():
-            polls = [poll for poll in self.assessment.reading.polls(number) if poll.status is not PollStatus.FAILED]
-            failed = [p.idx for p in self.assessment.reading.polls(number) if p.status is PollStatus.FAILED]
+            until_ms = self.assessment.span.until_ms
+            tried = [poll for poll in self.assessment.reading.polls(number) if poll.start_ms < until_ms]
+            polls = [poll for poll in tried if poll.status is not PollStatus.FAILED]
+            failed = [poll.idx for poll in tried if poll.status is PollStatus.FAILED]
             versions = iter(self._versions(target.past, polls))
             while batch := list(islice(versions, _BATCH)):
                 bodies = dict(self.ledger.documents({version.blob_id for version in batch}))
@@ -104,7 +106,7 @@ class ItemWriter:
             return [
                 Version(pos, one.key, poll.idx, poll.idx + 1, one.blob_id)
                 for poll in polls
-                if span.from_ms <= poll.start_ms < span.until_ms
+                if span.from_ms <= poll.start_ms
                 for pos, one in enumerate(self.ledger.events_of(poll.idx))
             ]
         positions: dict[str, int] = {}
@@ -125,11 +127,9 @@ class ItemWriter:
         """Whether a poll of the span, or for a snapshot the newest before it, showed the version."""
         span = self.assessment.span
         first, last = _stretch(version, indexes)
-        if first >= last or polls[first].start_ms >= span.until_ms:
+        if first >= last:
             return False
-        if span.is_period:
-            return polls[last - 1].start_ms >= span.from_ms
-        return last == len(polls) or polls[last].start_ms >= span.until_ms
+        return polls[last - 1].start_ms >= span.from_ms if span.is_period else last == len(polls)
 
     def _item(
         self, past: TargetPast, version: Version, data: bytes, polls: Sequence[Poll], failed: Sequence[int]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import heapq
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -177,11 +176,3 @@ def document_line(data: bytes, digest: bytes) -> bytes:
     if data[:1] != b"{":
         return canonical({"base64": base64.b64encode(data).decode(), "sha256": digest.hex()}) + b"\n"
     return b'{"body":' + data + b',"sha256":"' + digest.hex().encode() + b'"}\n'
-
-
-def provider_counts(part: LedgerPart, providers: Mapping[int, str]) -> Counter[str]:
-    """API calls within the span, by provider."""
-    counts: Counter[str] = Counter()
-    for number, receipts in part.receipts.items():
-        counts[providers[number]] += receipts.calls
-    return counts

@@ -9,16 +9,13 @@ from typing import Any
 
 from agent.assess import Assessment, ControlFacts, Deviation, State, TargetCoverage, days_text
 from agent.catalogue import Catalogue, Control
-from agent.clock import iso
 from agent.export import charts
 from agent.export.wording import (
     LIMIT_DAYS,
     closing_text,
     facts_of,
     length_text,
-    local_day,
     overdue,
-    reasons_text,
     utc,
 )
 from agent.model import Status
@@ -175,14 +172,15 @@ def _deviation(
         "id": one.id,
         "key": one.subject.key,
         "message": messages.get(one.blob_id, ""),
-        "last_good": utc(one.last_good_ms),
+        "last_good": "–" if one.event else utc(one.last_good_ms) or "never seen",
+        "before": one.opened_ms < span.from_ms and span.is_period,
         "opened": utc(one.opened_ms),
         "closed": "" if still_open else utc(one.closed_ms),
         "closed_said": closing_text(one, span) if one.event or one.closed_ms is not None else "",
         "open": still_open,
         "event": one.event,
         "length": length_text(one, span),
-        "limit": f"{LIMIT_DAYS[severity]} d",
+        "limit": "–" if one.event else f"{LIMIT_DAYS[severity]} d",
         "overdue": overdue(one, severity, span),
         "flaps": one.flaps,
         "sample": one.id in sampled,
@@ -197,14 +195,14 @@ def lives(assessment: Assessment, groups: Sequence[Mapping[str, Any]]) -> charts
     lanes = []
     if single:
         for number, one in enumerate(assessment.deviations):
-            lanes.append(_lane(assessment, number, one.id, one.id, [one]))
+            lanes.append(_lane(assessment, number, f"{one.id} {one.subject.check}"[:25], one.id, [one]))
     else:
         by_check: dict[str, list[Deviation]] = {}
         for one in assessment.deviations:
             by_check.setdefault(one.subject.check, []).append(one)
         for number, group in enumerate(groups):
             check = str(group["check"])
-            lanes.append(_lane(assessment, number, check[:26], f"g-{check}", by_check[check]))
+            lanes.append(_lane(assessment, number, check[:25], f"g-{check}", by_check[check]))
     return charts.Lives(26 + 20 * len(lanes), charts.grid(assessment.span), tuple(lanes))
 
 
@@ -308,12 +306,6 @@ def unseen_rows(assessment: Assessment) -> Iterator[dict[str, Any]]:
             yield {"name": target.past.target.name, "newest": utc(seen[0]) if seen else "", "why": reason.value}
 
 
-def day_or_time(ms: int | None, assessment: Assessment) -> str:
-    """A day in the company's zone for a period, a time for a snapshot."""
-    span = assessment.span
-    return local_day(ms, span) if span.is_period else ("" if ms is None else iso(ms))
-
-
 def controls_by_criterion(controls: Sequence[Control]) -> dict[str, list[tuple[Control, bool]]]:
     """Criterion -> controls that serve it, and whether only beside others."""
     found: dict[str, list[tuple[Control, bool]]] = {}
@@ -323,8 +315,3 @@ def controls_by_criterion(controls: Sequence[Control]) -> dict[str, list[tuple[C
         for criterion in control.supporting:
             found.setdefault(criterion, []).append((control, True))
     return found
-
-
-def not_evaluated_said(facts: ControlFacts) -> str:
-    """What could not be evaluated at the end, by reason."""
-    return reasons_text(facts.total.reasons)

@@ -1,15 +1,14 @@
-"""The smaller folders of a bundle: populations, sources, tool, redaction; and the changes on record."""
+"""The smaller folders of a bundle: sources, tool, redaction; and the changes on record."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agent.assess import Assessment, owed_slots
-from agent.canonical import canonical, parse
+from agent.assess import Assessment
+from agent.canonical import canonical
 from agent.clock import iso
 from agent.export.csvfile import Column, Table
 from agent.export.evidence import Items
@@ -17,62 +16,17 @@ from agent.export.ledger_part import LedgerPart
 from agent.export.pages import every_text
 from agent.export.tree import Tree
 from agent.export.wording import utc
-from agent.model import Gap, PollStatus
+from agent.model import Gap, PollStatus, Reason
 from agent.registry import Registry
-from agent.schedule import Coverage
 
 if TYPE_CHECKING:
     from agent.ledger import Ledger
 
-POP_SLOTS = "POP-21"
-_POP_TABLE = Table(POP_SLOTS, "Scheduled collections of the period.", (
-    Column("id", "stream@scope and start of the slot"), Column("coverage", "covered, bridged, failed, missed"),
-    Column("poll", "ledger index", "integer", null="nobody tried"),
-))  # fmt: skip
 _CHANGE_KINDS = {
     "software": "Agent", "config": "Configuration", "catalogue": "Catalogue of controls", "threshold": "Thresholds",
     "adoption": "Adopted controls", "key": "Signing key", "recovery": "Declared recovery", "clock": "Clock set back",
     "outage": "Agent was away", "prune": "Content pruned",
 }  # fmt: skip
-
-
-def write_population(tree: Tree, assessment: Assessment) -> dict[str, Any]:
-    """POP-21, every owed slot: canonical rows, a CSV view, and the sheet that says how complete it is."""
-    reading, span = assessment.reading, assessment.span
-    digest, counts, rows = hashlib.sha256(), Counter[Coverage](), 0
-
-    def slots() -> Iterator[dict[str, Any]]:
-        for number in sorted(assessment.targets, key=lambda i: assessment.targets[i].past.target.name.encode()):
-            past = assessment.targets[number].past
-            polls = reading.polls(number)
-            for slot in owed_slots(
-                past, span, polls, owed_from_ms=reading.owed_from_ms, known_ms=reading.known_ms
-            ):  # fmt: skip
-                name = f"{past.target.name}|{iso(slot.start_ms)}"
-                yield {"coverage": slot.coverage.value, "id": name, "poll": slot.poll}
-
-    tree.write(f"populations/{POP_SLOTS}.jsonl", b"")
-    for row in slots():
-        line = canonical(row) + b"\n"
-        tree.write(f"populations/{POP_SLOTS}.jsonl", line)
-        digest.update(line)
-        counts[Coverage(row["coverage"])] += 1
-        rows += 1
-    listed = (parse(line) for line in tree.lines(f"populations/{POP_SLOTS}.jsonl"))
-    for text in _POP_TABLE.lines((row["id"], row["coverage"], row["poll"]) for row in listed):
-        tree.write(f"populations/{POP_SLOTS}.csv", text)
-    sheet = {
-        "id": POP_SLOTS, "title": "Scheduled collections", "origin": "system", "source": "the ledger of this bundle",
-        "definition": "every slot of the fixed UTC grid of each target's interval that begins in the period, from the "
-        "scope events of the ledger, once slots are owed (first start of the agent, or a declared schedule)",
-        "from": iso(span.from_ms), "until": iso(span.until_ms), "bound_field": "start of the slot",
-        "rows": rows, "by_coverage": {coverage.value: counts[coverage] for coverage in Coverage},
-        "row_id": "stream@scope and start of the slot", "digest": f"sha256:{digest.hexdigest()}",
-        "independent_count": "grid x scope events, recomputed by `evidenced verify`" if rows else None,
-        "limits": ["a slot that was not yet due when the bundle was made is not listed"],
-    }  # fmt: skip
-    tree.write(f"populations/{POP_SLOTS}.ipe.json", json.dumps(sheet, indent=1, sort_keys=True) + "\n")
-    return {**sheet, "expected": f"{rows:,}", "covered": f"{counts[Coverage.COVERED]:,}"}
 
 
 def run_reasons(ledger: Ledger, assessment: Assessment) -> dict[tuple[int, int], str]:
@@ -87,6 +41,9 @@ def run_reasons(ledger: Ledger, assessment: Assessment) -> dict[tuple[int, int],
                 found[number, run.from_ms] = f"agent was away: {known[0].get('why')}" if known else "nobody tried"
                 continue
             inside = [poll for poll in failed if run.from_ms <= poll.start_ms < run.to_ms]
+            if not inside and run.why is Reason.STALE:
+                found[number, run.from_ms] = "the source answered with what it had observed before"
+                continue
             body = ledger.receipt(inside[-1].idx)["doc"].get("gap") if inside else None
             gap = Gap.of(body) if body else Gap(run.why)
             said = [f"refused {gap.op}" if gap.reason.value == "denied" and gap.op else gap.reason.value]

@@ -141,7 +141,9 @@ def _tiles(assessment: Assessment, contents: Contents) -> list[dict[str, str]]:
     span, found, still_open = assessment.span, assessment.deviations, assessment.open
     counts = assessment.slots
     events = sum(1 for one in found if one.event)
-    ended = f"{len(found) - len(still_open) - events:,} closed" + (f", {events:,} events" if events else "")
+    ended = f"{len(found) - len(still_open) - events:,} closed" + (
+        f", {charts.plural(events, 'event')}" if events else ""
+    )
     deviations = {
         "figure": f"{len(found):,}", "what": "deviations" if span.is_period else "open deviations",
         "more": ended if span.is_period else "of a rule for a subject",
@@ -196,9 +198,10 @@ def _eye(
          "text": f"entries {one.get('first')} to {one.get('last')}: {one.get('reason', '')}"}
         for one in about.recoveries
     ]  # fmt: skip
+    at_end = "open at the end" if assessment.span.is_period else "open"
     for group in groups:
         if group["open"] and len(found) < _EYE - 2:
-            text = f"{charts.plural(group['open'], 'subject')} open at the end, {group['severity']}"
+            text = f"{charts.plural(group['open'], 'subject')} {at_end}, {group['severity']}"
             found.append(
                 {"pill": "open", "word": "open", "href": f"g-{group['check']}", "label": group["title"], "text": text}
             )

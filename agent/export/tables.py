@@ -210,11 +210,11 @@ class Tables:
                 over = piece.next_ms is not None and piece.next_ms <= span.from_ms
                 if piece.result is None or piece.blob_id is None or over or piece.first_ms >= span.until_ms:
                     continue
-                reason = piece.result.reason
+                reason, last_ms = piece.result.reason, reading.last_seen(subject, piece, span.until_ms)[0]
                 yield (
                     subject.check, self._scope(subject.judging_id, subject.target_id), subject.key,
                     piece.result.status.value, reason.value if reason else None, iso(piece.first_ms),
-                    iso(piece.last_ms), _iso(piece.next_ms), piece.judged, self._digest(piece.blob_id),
+                    iso(last_ms), _iso(piece.next_ms), piece.judged, self._digest(piece.blob_id),
                 )  # fmt: skip
 
     def _deviations(self) -> Iterator[Row]:

@@ -65,6 +65,8 @@ class _Verification:
         self.signer: bytes | None = None
         self.kinds = bytearray()
         """One byte an entry: what it is."""
+        self.shown: set[bytes] = set()
+        """What each entry brought: index, target, key and digest, hashed to 16 bytes."""
 
     def run(self, key: str | None) -> None:
         for name in _NEEDED:
@@ -187,11 +189,13 @@ class _Verification:
             if "event" not in body:
                 digest = body["sha256"]
                 held = None if digest is None else bytes.fromhex(digest)
+                self.shown.add(_brought(body["idx"], max(body["tree"], 0), body["key"], digest))
                 yield int(body["idx"]), int(body["tree"]), int(body["pos"]), str(body["key"]), held
 
     def _seen(self) -> Iterator[Seen]:
         for body in self._jsonl("ledger/changes.jsonl"):
             if "event" in body:
+                self.shown.add(_brought(body["idx"], 0, body["key"], body["sha256"]))
                 yield int(body["idx"]), int(body["pos"]), str(body["key"]), bytes.fromhex(body["sha256"])
 
     def _documents(self) -> None:
@@ -231,8 +235,15 @@ class _Verification:
             for finding in body["findings"]:
                 named += [finding["finding"], finding["rules"]]
                 poll, judged = finding["evidence"]
+                key = f"{body['ledger']['target']}/{finding['check']}/{body['subject']}"
                 if not self._is(poll, _POLL) or not self._is(judged, _JUDGED):
                     self.complain("item", place, "a finding of polls or judged lines that the ledger has not")
+                if _brought(judged, 0, key, finding["finding"]) not in self.shown:
+                    self.complain("item", place, "a finding that its judged line did not bring")
+            first, record = body["observed"]["first_idx"], body["record"]
+            told = (_brought(first, of, body["subject"], record) for of in (body["ledger"]["target"], 0))
+            if not any(one in self.shown for one in told):
+                self.complain("item", place, "a record that its first poll did not bring")
             if any(bytes.fromhex(digest) not in self.held for digest in named):
                 self.complain("item", place, "names a document that the bundle has not")
             if not all(self._is(body["observed"][name], _POLL) for name in ("first_idx", "last_idx")):
@@ -260,8 +271,11 @@ class _Verification:
             told[f"counts.tables.{name}"] = (rows, self._rows(f"tables/{name}.csv"))
         if "slots" in counts["tables"]:
             told["counts.slots"] = (counts["slots"], self._slots())
-            told["populations"] = self._population()
         told["counts.deviations"] = (counts["deviations"], counts["tables"]["deviations"])
+        sheets = [name for name in self._files("populations/") if name.endswith(".ipe.json")]
+        told["counts.populations"] = (counts["populations"], len(sheets))
+        for name in sheets:
+            told[name] = self._population(name)
         for name, (said, found) in told.items():
             if said != found:
                 self.complain("manifest", name, f"{ascii(said)[:80]} is said, {ascii(found)[:80]} is there")
@@ -281,10 +295,10 @@ class _Verification:
         names = ("covered", "bridged", "failed", "missed")
         return {"owed": count.total(), **{name: count[name] for name in names}}
 
-    def _population(self) -> tuple[Any, Any]:
-        sheet = self._json("populations/POP-21.ipe.json")
+    def _population(self, name: str) -> tuple[Any, Any]:
+        sheet = self._json(name)
         total, rows = hashlib.sha256(), 0
-        for line in self.archive.lines("populations/POP-21.jsonl"):
+        for line in self.archive.lines(name.removesuffix(".ipe.json") + ".jsonl"):
             total.update(line + b"\n")
             rows += 1
         return (sheet["rows"], sheet["digest"]), (rows, f"sha256:{total.hexdigest()}")
@@ -320,6 +334,10 @@ class _Verification:
 
     def _jsonl(self, name: str) -> Iterator[Any]:
         return (orjson.loads(line) for line in self.archive.lines(name))
+
+
+def _brought(idx: int, target: int, key: str, digest: str | None) -> bytes:
+    return sha256(f"{idx}|{target}|{key}|{digest}".encode()).digest()[:16]
 
 
 def _document(line: bytes) -> tuple[bytes, bytes]:

@@ -55,7 +55,7 @@ def facts_of(control: ControlFacts, span: Span) -> list[Fact]:
         facts.append(Fact("gap", f"{waiting:,} not evaluated at the end ({reasons_text(total.reasons)})"))
     facts += [Fact("gap", f"evidence incomplete: {said}") for said in control.incomplete]
     facts += list(_quiet(control, total))
-    if span.is_period:
+    if span.is_period and any(check.targets for check in control.active):
         facts.append(Fact("quiet", slots_text(control.owed)))
     return facts
 
@@ -110,9 +110,11 @@ def closing_text(one: Deviation, span: Span) -> str:
         return "an event: nothing undoes it"
     if not one.open_at(span.until_ms):
         return one.closed_by or ""
+    if not span.is_period:
+        return "open"
     if one.closed_ms is not None:
         return f"open at period end; {one.closed_by} on {iso(one.closed_ms)[:10]}"
-    return "open at period end" if span.is_period else "open"
+    return "open at period end"
 
 
 def length_text(one: Deviation, span: Span) -> str:

@@ -23,7 +23,7 @@ from agent.ledger.positions import check_keys
 from agent.ledger.read import TargetRow, scopes
 from agent.ledger.receipt import Receipt, pack, pack_ids
 from agent.ledger.reconcile import changes, check
-from agent.ledger.schema import blob, checkpoint, collector, judged, judging, poll, seen_event, target
+from agent.ledger.schema import anchor, blob, checkpoint, collector, judged, judging, poll, seen_event, target
 from agent.ledger.schema import slot_ms as slot_column
 from agent.ledger.sign import Signer
 from agent.ledger.store import Store
@@ -76,6 +76,14 @@ class Writer(Transactions):
         """Write an event, with the documents it brings (named in the line's `docs`); its index comes back."""
         with self._append() as transaction:
             return self._event(transaction, kind, body, at_ms, documents)
+
+    def append_anchor(self, kind: str, size: int, receipt: bytes, at_ms: int) -> int:
+        """Keep the receipt of an anchored checkpoint, and an `anchor` event with its digest; the event's index."""
+        with self._append() as transaction:
+            row = {"size": size, "kind": kind, "receipt": receipt}
+            transaction.connection.execute(sa.insert(anchor), [row])
+            body = {"kind": kind, "size": size, "receipt": sha256(receipt).hexdigest()}
+            return self._event(transaction, "anchor", body, at_ms)
 
     def _declare(
         self, transaction: Transaction, wanted: Target, known: TargetRow | None, judgings: dict[str, int],

@@ -170,8 +170,9 @@ class Library:
         """
         for batch in batches(numbers):
             rows = connection.execute(
-                sa.select(blob.c.id, blob.c.codec, blob.c.z, blob.c.size, blob.c.dictionary_id)
-                .where(blob.c.id.in_(batch))
+                sa.select(blob.c.id, blob.c.codec, blob.c.z, blob.c.size, blob.c.dictionary_id).where(
+                    blob.c.id.in_(batch)
+                )
             ).all()
             kept = {row[0]: row for row in rows}
             for number in batch:
@@ -185,8 +186,9 @@ class Library:
         if dictionary_id is None or self.codecs.knows(dictionary_id):
             return
         row = connection.execute(
-            sa.select(blob.c.codec, blob.c.z, blob.c.size)
-            .where(blob.c.id == dictionary_id, blob.c.dictionary_id.is_(None))
+            sa.select(blob.c.codec, blob.c.z, blob.c.size).where(
+                blob.c.id == dictionary_id, blob.c.dictionary_id.is_(None)
+            )
         ).first()
         if row is None or row[1] is None:
             raise BadDocument(f"the dictionary {dictionary_id} is missing")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from agent.canonical import canonical
-from agent.ledger.merkle import EMPTY, leaf_hash
+from agent.ledger.merkle import leaf_hash
 from agent.ledger.receipt import Receipt
 
 VERSION = 1
@@ -124,13 +124,14 @@ def event_line(kind: str, body: Mapping[str, Any], idx: int, at_ms: int, docs: S
     return canonical(whole)
 
 
-def carried(status: int, stored: bytes | None, before: bytes | None, kind: str) -> bytes | None:
-    """Root of a poll from its column: kept only when it changed; an events poll without events has none."""
+def carried(status: int, stored: bytes | None, before: bytes | None) -> bytes | None:
+    """Root after a poll, from its column, which is kept only when it changed; a failed poll has none.
+
+    `before` is the root before it; of an events stream, whose polls each have a tree of their own, `EMPTY`.
+    """
     if status == FAILED:
         return None
-    if stored is not None:
-        return stored
-    return EMPTY if kind == "events" else before
+    return before if stored is None else stored
 
 
 def target_of(key: str) -> int:

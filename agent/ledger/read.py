@@ -18,7 +18,7 @@ from agent.canonical import parse
 from agent.ledger.documents import Library
 from agent.ledger.lines import Body, carried
 from agent.ledger.memory import Memory
-from agent.ledger.merkle import STORED_LEVELS, Range, consistency, cover, fold, inclusion, leaf_hash
+from agent.ledger.merkle import EMPTY, STORED_LEVELS, Range, consistency, cover, fold, inclusion, leaf_hash
 from agent.ledger.receipt import unpack, unpack_ids
 from agent.ledger.rows import CHUNK, Log, events, froot_before, root_before, size_of
 from agent.ledger.schema import (
@@ -207,9 +207,10 @@ class Reader:
         query = sa.select(poll, slot_ms.label("slot_ms"), asof_ms.label("asof_ms")).where(*where).order_by(poll.c.idx)
         for row in connection.execute(query).yield_per(CHUNK):
             target_id, kind = row.target_id, kinds[row.target_id]
-            if kind is not Kind.EVENTS and row.root is None and target_id not in roots:
-                roots[target_id] = root_before(connection, target_id, row.idx)
-            root = carried(row.status, row.root, roots.get(target_id), kind)
+            if target_id not in roots:
+                events_only = kind is Kind.EVENTS
+                roots[target_id] = EMPTY if events_only else root_before(connection, target_id, row.idx)
+            root = carried(row.status, row.root, roots[target_id])
             if kind is not Kind.EVENTS and root is not None:
                 roots[target_id] = root
             yield Poll(

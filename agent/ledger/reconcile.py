@@ -63,5 +63,3 @@ def _gap_document(snapshot: Snapshot) -> bytes:
     """The one document of all positions that a partial poll did not observe."""
     gap = snapshot.receipt.get("gap") if isinstance(snapshot.receipt, dict) else None
     return canonical({"gap": gap or Gap(Reason.PARTIAL).body, "v": 1})
-
-

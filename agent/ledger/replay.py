@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
@@ -20,12 +19,11 @@ import orjson
 from agent.canonical import canonical
 from agent.ledger.checkpoint import BadNote, verify
 from agent.ledger.lines import CLOCK_STEP_MS, FAILED, VERSION, WINDOWED, Body, origin_of, target_of
-from agent.ledger.merkle import EMPTY, STORED_LEVELS, Range, Tree, cover, leaf_hash, record_leaf, root_of
+from agent.ledger.merkle import EMPTY, STORED_LEVELS, Range, cover, leaf_hash, record_leaf, root_of
+from agent.ledger.replayed import Complain, Groups, Scoped, SmallTree
 from agent.ledger.sign import verifies
 from agent.model import Reason
 
-Complain = Callable[[str, str, str], None]
-"""Told of each thing that is wrong: code, place, text."""
 Change = tuple[int, int, int, str, bytes | None]
 """Index, tree, position, key, digest (None = gone)."""
 Seen = tuple[int, int, str, bytes]
@@ -55,51 +53,6 @@ class Leaf(bytes):
     """Leaf hash of an entry whose line is not at hand."""
 
     __slots__ = ()
-
-
-class SmallTree:
-    """The tree of a target or of a judging scope while it is replayed."""
-
-    __slots__ = ("bound", "hex", "live", "nodes", "standing")
-
-    def __init__(self) -> None:
-        self.nodes = Tree()
-        self.standing = bytearray()
-        self.live = 0
-        self.hex: str | None = None
-        """Root after the newest line about the tree; None before the first."""
-        self.bound = True
-        """Whether some line has confirmed what was loaded."""
-
-    def put(self, pos: int, key: str, digest: bytes | None) -> str | None:
-        """Set a position; what is wrong with that comes back."""
-        leaf = record_leaf(key, digest)
-        if pos == len(self.standing):
-            if digest is None:
-                return "a new position that is gone at once"
-            self.standing.append(0)
-        elif not 0 <= pos < len(self.standing):
-            return f"position {pos} comes after {len(self.standing)}"
-        elif self.nodes[pos] == leaf:
-            return f"position {pos} is said to change and does not"
-        self.live += (digest is not None) - self.standing[pos]
-        self.standing[pos] = digest is not None
-        self.nodes[pos] = leaf
-        return None
-
-
-class Scoped:
-    """What the newest scope event says of a target, and what its polls have shown."""
-
-    __slots__ = ("body", "ended", "kind", "slots", "start")
-
-    def __init__(self, body: Body) -> None:
-        self.body = body
-        self.kind: str = body["kind"]
-        self.ended = False
-        self.slots = array("q")
-        self.start: tuple[int, int] | None = None
-        """Index and start of the newest poll."""
 
 
 class Replay:
@@ -169,7 +122,7 @@ class Replay:
         self, entries: Iterable[Entry], changes: Iterable[Change], seen: Iterable[Seen], notes: Iterable[Note]
     ) -> None:
         """Replay entries in order, with all their changes, kept events and notes (size, note)."""
-        changed, records = _Groups(changes, self.complain), _Groups(seen, self.complain)
+        changed, records = Groups(changes, self.complain), Groups(seen, self.complain)
         self._notes = iter(notes)
         self._next_note = next(self._notes, None)
         for entry in entries:
@@ -284,10 +237,10 @@ class Replay:
                 self.complain("count", f"entry {idx}", f"{small.live} records instead of {body['n']}")
 
     def _timing(self, idx: int, body: Body, scoped: Scoped) -> None:
-        start, slot, last = body["start"], body["slot"], scoped.start
-        if last is not None and start < last[1] - CLOCK_STEP_MS and last[0] > self._clock:
+        start, slot, last = body["start"], body["slot"], scoped.start_after(self._clock)
+        if last is not None and start < last - CLOCK_STEP_MS:
             self.complain("time", f"entry {idx}", "the poll began before the one before it, without a clock event")
-        scoped.start = (idx, start)
+        scoped.poll(idx, start, body["status"])
         if body["dur"] < 0 or (scoped.kind in WINDOWED and body["from"] is not None and body["from"] > body["to"]):
             self.complain("time", f"entry {idx}", "an interval that ends before it begins")
         if slot is None or not self._watch_slots:
@@ -360,10 +313,7 @@ class Replay:
         self._uptos[judging_id] = upto
         if unseen != sorted(set(unseen)):
             self.complain("unseen", f"entry {idx}", "the unseen targets are not in order")
-        for target_id in unseen:
-            scoped = self.targets.get(target_id)
-            if scoped is None or scoped.body["s"] != judging_id:
-                self.complain("unseen", f"entry {idx}", f"target {target_id} is not one of judging scope {judging_id}")
+        self._check_unseen(idx, body)
         if self._refer:
             self._refer(bytes.fromhex(body["rules"]))
         small = self._apply(idx, -judging_id, changed, True, unseen)
@@ -371,6 +321,21 @@ class Replay:
             self.complain("root", f"entry {idx}", f"the findings of judging scope {judging_id} have another root")
         if small.live != body["fn"]:
             self.complain("count", f"entry {idx}", f"{small.live} findings instead of {body['fn']}")
+
+    def _check_unseen(self, idx: int, body: Body) -> None:
+        """The unseen targets follow from the polls up to `upto`: failed, too old, or none."""
+        unseen, upto = frozenset(body["unseen"]), body["upto"]
+        for target_id in unseen:
+            scoped = self.targets.get(target_id)
+            if scoped is None or scoped.body["s"] != body["s"]:
+                self.complain("unseen", f"entry {idx}", f"target {target_id} is not one of judging scope {body['s']}")
+        for target_id, scoped in self.targets.items():
+            if scoped.body["s"] != body["s"] or scoped.changed > upto or not self._whole:
+                continue
+            blind = not scoped.ended and scoped.blind(upto, body["at"])
+            if blind is not None and blind != (target_id in unseen):
+                said = "seen" if blind else "unseen"
+                self.complain("unseen", f"entry {idx}", f"target {target_id} counts as {said} against its polls")
 
     # -- events ----------------------------------------------------------------------------
 
@@ -404,7 +369,7 @@ class Replay:
             if known is None or known.ended:
                 self.complain("scope", place, f"the end of target {target_id}, which has not begun")
             else:
-                known.ended = True
+                known.end(body["idx"])
             return
         name, judging_id, judging = _target_name(body), body["s"], body["judging"]
         if known is None:
@@ -415,7 +380,7 @@ class Replay:
         else:
             if _target_name(known.body) != name:
                 self.complain("scope", place, f"target {target_id} is given another name")
-            known.body, known.kind, known.ended = body, body["kind"], False
+            known.take(body)
         if judging_id not in self.judgings:
             if judging in self.judgings.values() or (self._whole and judging_id != len(self.judgings) + 1):
                 self.complain("scope", place, f"judging scope {judging_id} is not the next one, or its name is taken")
@@ -465,38 +430,6 @@ class Replay:
             self.sealed = size
 
 
-class _Groups:
-    """Rows in the order of the log, handed out entry by entry."""
-
-    def __init__(self, rows: Iterable[Any], complain: Complain) -> None:
-        self._rows = iter(rows)
-        self._next = next(self._rows, None)
-        self._complain = complain
-
-    def of(self, idx: int) -> list[Any]:
-        """The rows of an entry; those of no entry are complained of."""
-        if self._next is None or self._next[0] > idx:
-            return []
-        found = []
-        while self._next is not None and self._next[0] <= idx:
-            if self._next[0] == idx:
-                found.append(self._next)
-            else:
-                self._lost()
-            self._next = next(self._rows, None)
-        return found
-
-    def rest(self) -> None:
-        """Complain of what belongs to no entry."""
-        while self._next is not None:
-            self._lost()
-            self._next = next(self._rows, None)
-
-    def _lost(self) -> None:
-        assert self._next is not None
-        self._complain("change", f"entry {self._next[0]}", "a change that belongs to no entry of the log")
-
-
 def _target_name(body: Body) -> str:
     return f"{body['stream']}@{body['scope']}"
 
@@ -509,4 +442,3 @@ def _public_key(text: str) -> bytes:
     if len(key) != 32:
         raise ValueError("a public key that is not 32 bytes")
     return key
-

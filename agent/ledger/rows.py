@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from agent.errors import IntegrityError
 from agent.ledger.lines import FAILED, Body, JudgedRow, PollRow, carried, judged_body, ordered, poll_body
+from agent.ledger.merkle import EMPTY
 from agent.ledger.receipt import unpack, unpack_ids
 from agent.ledger.schema import asof_ms, blob, collector, event, judged, poll, slot_ms
 
@@ -101,27 +102,26 @@ class Log:
         for number, (query, table) in enumerate(((POLLS, poll), (JUDGED, judged), (sa.select(event), event))):
             stretch = query.where(table.c.idx >= first, table.c.idx < last).order_by(table.c.idx)
             found = self._connection.execute(stretch)
-            rows += [(row[0], number, row) for row in found]
+            rows += [(row[0], number, row) for row in found.all()]
         rows.sort(key=itemgetter(0))
         return rows
 
     def _poll(self, row: Any) -> Entry | None:
-        row = PollRow(*row)
-        place = f"entry {row.idx}"
+        row = PollRow._make(row)
         kind = self._kinds.get(row.target_id)
         if kind is None or row.col is None or row.doc is None:
-            self._complain("dangling", place, "target, collector or receipt document is not known")
+            self._complain("dangling", f"entry {row.idx}", "target, collector or receipt document is not known")
             return None
         try:
-            receipt = unpack(bytes(row.receipt))
+            receipt = unpack(row.receipt)
         except ValueError as error:
-            self._complain("receipt", place, str(error))
+            self._complain("receipt", f"entry {row.idx}", str(error))
             return None
-        before = None if kind == "events" else self._root_before(row.target_id, row.idx)
-        root = carried(row.status, row.root, before, kind)
-        if row.root is not None and (row.status == FAILED or row.root == carried(0, None, before, kind)):
-            self._complain("root-kept", place, "a root is kept though it did not change")
-        if kind != "events" and root is not None:
+        before = EMPTY if kind == "events" else self._root_before(row.target_id, row.idx)
+        root = carried(row.status, row.root, before)
+        if row.root is not None and (row.status == FAILED or row.root == before):
+            self._complain("root-kept", f"entry {row.idx}", "a root is kept though it did not change")
+        if root is not before and kind != "events" and root is not None:
             self._roots[row.target_id] = root
         body = poll_body(row, receipt, root, kind)
         return row.idx, ordered(body), body

@@ -17,6 +17,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    text,
 )
 
 REVISION = "0001"
@@ -161,8 +162,8 @@ anchor = Table(
 slot_ms = poll.c.start_ms - poll.c.late_ms
 asof_ms = poll.c.start_ms - poll.c.behind_ms
 # The slot first: polls come in the order of slots, so the index grows at its end and stays full.
-Index("poll_slot", slot_ms, poll.c.target_id, unique=True, sqlite_where=poll.c.late_ms.is_not(None),
-      postgresql_where=poll.c.late_ms.is_not(None))  # fmt: skip
+Index("poll_slot", text("(start_ms - late_ms)"), poll.c.target_id, unique=True,
+      sqlite_where=poll.c.late_ms.is_not(None), postgresql_where=poll.c.late_ms.is_not(None))  # fmt: skip
 Index("poll_root", poll.c.target_id, poll.c.idx, sqlite_where=poll.c.root.is_not(None),
       postgresql_where=poll.c.root.is_not(None))  # fmt: skip
 Index("judged_froot", judged.c.judging_id, judged.c.idx, sqlite_where=judged.c.froot.is_not(None),

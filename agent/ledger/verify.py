@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -157,9 +158,8 @@ class _Verification:
         if not replay.events or replay.events[0]["k"] != "genesis":
             self.complain("genesis", "entry 0", "the log does not begin with its genesis")
             return
-        self._limits(replay, key_fingerprint)
         self._slots()
-        for step in (self._caches, self._anchors, self._documents):
+        for step in (partial(self._limits, key_fingerprint), self._caches, self._anchors, self._documents):
             try:
                 step(replay)
             except WRONG_VALUES as error:
@@ -276,14 +276,20 @@ class _Verification:
         report.origin = replay.origin
         report.fingerprint = fingerprint_of(replay.key) if replay.key is not None else None
 
-    def _limits(self, replay: Replay, key_fingerprint: str | None) -> None:
+    def _limits(self, key_fingerprint: str | None, replay: Replay) -> None:
         limits, genesis = self.report.limits, replay.events[0]
         if key_fingerprint is None:
             limits.append("the fingerprint of the key was not given: whoever holds the store may have signed it anew")
         elif key_fingerprint != self.report.fingerprint:
             self.complain("key", "genesis", f"the key is {self.report.fingerprint}, not {key_fingerprint}")
         anchors = [body for body in replay.events if body["k"] == "anchor"]
-        if not anchors:
+        if anchors:
+            newest = max(anchors, key=lambda body: int(body["size"]))
+            limits.append(
+                f"anchored up to entry {newest['size'] - 1} on {iso(newest['at'])}; "
+                "the receipts themselves are checked with the tools of those who gave them"
+            )
+        else:
             since = iso(genesis["at"])
             limits.append(f"unanchored since {since}: nothing outside the store shows when it was written")
         if genesis.get("demo"):
@@ -352,11 +358,14 @@ class _Verification:
             self.complain("cache", name, "a row is missing")
 
     def _anchors(self, replay: Replay) -> None:
+        notes = {size for (size,) in self._stream(sa.select(checkpoint.c.size))}
         logged = {(body["size"], body["kind"], body["receipt"]) for body in replay.events if body["k"] == "anchor"}
         for size, kind, receipt in self._stream(sa.select(anchor.c.size, anchor.c.kind, anchor.c.receipt)):
             found = (size, kind, sha256(receipt).hexdigest())
             if found not in logged:
                 self.complain("anchor", f"{kind} {size}", "no event of the log names this receipt")
+            if size not in notes:
+                self.complain("anchor", f"{kind} {size}", "there is no checkpoint of this size")
             logged.discard(found)
         for size, kind, _ in sorted(logged):
             self.complain("anchor", f"{kind} {size}", "the receipt that the log names is missing")

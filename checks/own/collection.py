@@ -41,7 +41,7 @@ def targets(history: History, ctx: Context) -> Iterator[Record]:
 
 @check("collection-coverage", over="agent.collection.targets")
 def coverage(target: Facts, ctx: Context) -> Verdict:
-    """No run of uncovered slots beyond the longest gap adds up to 5 % or lasts 7 days."""
+    """No uncovered run beyond the longest gap adds up to 5 % or lasts 7 days."""
     if not target["owed"]:
         return inapplicable("no slot is owed: the daemon never ran and cron is not declared")
     limit = longest_gap_ms(target["every_s"])

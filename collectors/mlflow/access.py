@@ -10,11 +10,10 @@ from urllib.parse import urlsplit
 
 from agent.model import Json, Record, SourceError
 from agent.registry import stream
-from collectors.mlflow.client import MlflowServer
+from collectors.mlflow.client import MlflowServer, timeout_s
 from collectors.mlflow.failures import gap_of_error
 
 _PATH = "/api/2.0/mlflow/experiments/search"
-_TIMEOUT_S = 20
 _READ = 4096
 """Bytes of the answer that are looked at: enough for an error code."""
 
@@ -33,6 +32,7 @@ def access(server: MlflowServer) -> Iterator[Record]:
 def _probe(server: MlflowServer) -> dict[str, Json]:
     """Status, MLflow's error code and the host of a redirect; SourceError when nobody answers."""
     import requests
+    from urllib3.exceptions import HTTPError
 
     server.look("ProbeWithoutCredential")
     with requests.Session() as session:
@@ -40,12 +40,12 @@ def _probe(server: MlflowServer) -> dict[str, Json]:
         session.auth = _nobody
         try:
             with session.get(
-                _bare(server.access.url) + _PATH, params={"max_results": "1"}, timeout=_TIMEOUT_S, stream=True,
+                _bare(server.access.url) + _PATH, params={"max_results": "1"}, timeout=timeout_s(), stream=True,
                 allow_redirects=False,
             ) as answer:  # fmt: skip
                 server.take_time(answer.headers.get("Date"))
                 body = answer.raw.read(_READ, decode_content=True) or b""
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise SourceError(gap_of_error(error, "ProbeWithoutCredential", None)) from None
     location = answer.headers.get("Location")
     return {

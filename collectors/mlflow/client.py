@@ -123,20 +123,21 @@ class MlflowServer:
     def get(self, operation: str, route: str, **query: str) -> bytes:
         """The body of a GET outside MlflowClient; SourceError for anything but success and for more than 1 MiB."""
         import requests
+        from urllib3.exceptions import HTTPError
 
         self._note(operation, {})
         need = self._needs[operation]
         headers = {"Authorization": self.access.header} if self.access.header else {}
         try:
             with requests.get(
-                self.access.url.rstrip("/") + route, params=query, headers=headers, timeout=_TIMEOUT_S, stream=True,
+                self.access.url.rstrip("/") + route, params=query, headers=headers, timeout=timeout_s(), stream=True,
                 allow_redirects=False,
             ) as answer:  # fmt: skip
                 self.take_time(answer.headers.get("Date"))
                 if answer.status_code != 200:
                     raise SourceError(gap_of_status(answer.status_code, operation, need))
                 body = answer.raw.read(_ARTIFACT_LIMIT + 1, decode_content=True) or b""
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise SourceError(gap_of_error(error, operation, need)) from None
         if len(body) > _ARTIFACT_LIMIT:
             raise SourceError(Gap(Reason.MALFORMED, op=operation, code="TooLarge"))
@@ -167,6 +168,11 @@ class MlflowServer:
                 _quiet()
                 self._client = library().MlflowClient(tracking_uri=self._url, registry_uri=self._url)
             return self._client
+
+
+def timeout_s() -> float:
+    """Seconds an answer may take; MLflow's own setting."""
+    return float(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", _TIMEOUT_S))
 
 
 def _quiet() -> None:

@@ -25,7 +25,7 @@ _CONTEXT = "mlflow.data.context"
 
 
 @stream(
-    "mlflow.tracking.source_runs", per="server", every="1h", tags=["/tags"], unordered=["/datasets"],
+    "mlflow.tracking.source_runs", per="server", every="1h", tags=["/tags"], unordered=["/datasets", "/inputs"],
     after=["mlflow.registry.versions"],
     needs={"SearchModelVersions": _READ_MODELS, "SearchExperiments": _READ_RUNS, "SearchRuns": _READ_RUNS,
            "GetRun": _READ_RUNS},
@@ -44,7 +44,7 @@ def source_runs(server: MlflowServer) -> Iterator[Record | Gap]:
 
 
 @stream(
-    "mlflow.tracking.runs", kind="life", per="server", every="1h", tags=["/tags"], unordered=["/datasets"],
+    "mlflow.tracking.runs", kind="life", per="server", every="1h", tags=["/tags"], unordered=["/datasets", "/inputs"],
     is_open=lambda facts: facts.get("status") in ("running", "unknown"),
     needs={"SearchExperiments": _READ_RUNS, "SearchRuns": _READ_RUNS},
 )  # fmt: skip

@@ -9,6 +9,7 @@ Three targets: buckets and users of an account once a day, a model registry ever
 | users    | seen | seen        | seen  | seen  | eve's MFA denied | seen       | seen   | seen       | away | seen |
 | registry | 4    | 3, one lost | 4     | 4     | 4                | 4          | 4      | 4          | away | 4    |
 
+Version 1 of churn is promoted on day 3 with an approval, version 2 on day 6 without one.
 The bucket `=1+1 "ünï" <b>` fails from the first day to the last.
 """
 
@@ -38,7 +39,7 @@ from agent.model import (
     passed,
     undecided,
 )
-from agent.registry import CheckSpec, Registry, StreamSpec
+from agent.registry import CheckSpec, DerivedSpec, Registry, StreamSpec
 
 START_MS = parse_iso("2026-03-01T00:00:00Z")
 HOUR_MS = 3_600_000
@@ -74,8 +75,12 @@ def registry() -> Registry:
         ("iam-root-locked", None, "aws.iam.users"),
         ("mlflow-auth-required", None, "mlflow.registry.models"),
         ("run-git-commit", "mlflow.tracking.runs", None),
+        ("promotion-has-approval", "mlflow.registry.promotions", None),
     ):
         found.checks[id] = (CheckSpec(id, over, once, (), tls_only, None),)
+    found.derived["mlflow.registry.promotions"] = DerivedSpec(
+        "mlflow.registry.promotions", Kind.EVENTS, ("mlflow.registry.models",), tls_only, None
+    )
     return found
 
 
@@ -119,7 +124,7 @@ class Company:
             self._poll(MODELS, slot, slot + 5_000, {"churn": {"name": "churn"}})
             if number == 0:
                 self._judge(day, at_ms + 120_000)
-        self._judge_server(at_ms + 18 * HOUR_MS + 60_000)
+        self._judge_server(day, at_ms + 18 * HOUR_MS + 60_000)
 
     def _poll(
         self, target: Target, slot_ms: int, start_ms: int, records: Mapping[str, Any] | None, gap: Gap | None = None
@@ -168,8 +173,12 @@ class Company:
         judging = next(number for number, name in self.ledger.judgings().items() if name == ACCOUNT.name)
         self.ledger.append_judged(judging, at_ms, self.ledger.head().size - 1, RULES, found, unseen)
 
-    def _judge_server(self, at_ms: int) -> None:
+    def _judge_server(self, day: int, at_ms: int) -> None:
         found: dict[str, bytes] = {}
+        if day >= 3:
+            self._put(found, None, "promotion-has-approval", "promotion:churn:1:20", passed("approved by dana before"))
+        if day >= 6:
+            self._put(found, None, "promotion-has-approval", "promotion:churn:2:50", failed("no approval was recorded"))
         self._put(found, None, "mlflow-auth-required", SERVER.name, failed("the server answers without credentials"))
         judging = next(number for number, name in self.ledger.judgings().items() if name == SERVER.name)
         self.ledger.append_judged(judging, at_ms, self.ledger.head().size - 1, RULES, found, [])

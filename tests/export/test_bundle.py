@@ -54,6 +54,26 @@ def test_deviations_equal_the_oracle(made: Made) -> None:
     assert (server["severity"], server["overdue"], server["poll"]) == ("critical", "yes", "")
 
 
+def test_an_event_that_failed_stays_one(made: Made) -> None:
+    (row,) = (row for row in rows(made, "deviations") if row["check"] == "promotion-has-approval")
+    assert (row["event"], row["opened_at"], row["closed_at"]) == ("yes", iso(day_ms(6, 18 * 3600 + 60)), "")
+    assert row["closed_by"] == "an event: nothing undoes it"
+
+
+def test_promotions_are_a_population(made: Made) -> None:
+    """Both of them, with what the rule said, and whether the list can be complete."""
+    lines = [json.loads(line) for line in (made.folder / "populations/POP-01.jsonl").read_text().splitlines()]
+    said = [(row["id"], row["findings"]["promotion-has-approval"]["status"], row["first_judged"]) for row in lines]
+    assert said == [
+        ("promotion:churn:1:20", "pass", iso(day_ms(3, 18 * 3600 + 60))),
+        ("promotion:churn:2:50", "fail", iso(day_ms(6, 18 * 3600 + 60))),
+    ]
+    sheet = json.loads((made.folder / "populations/POP-01.ipe.json").read_text())
+    assert (sheet["rows"], sheet["complete"]) == (2, True)
+    whole = (made.folder / "populations/POP-01.jsonl").read_bytes()
+    assert sheet["digest"] == f"sha256:{hashlib.sha256(whole).hexdigest()}"
+
+
 def test_slots_and_gaps_equal_the_oracle(made: Made) -> None:
     """Ten days owe 10 + 10 + 40 slots; the last of each stream is not over when the ledger ends."""
     assessment = made.exported.assessment
@@ -85,6 +105,7 @@ def test_slots_and_gaps_equal_the_oracle(made: Made) -> None:
         ("access-privileged-controlled", "m m m m m m m m b m"),
         ("access-data-and-models-restricted", "x x x x x x x x x x"),
         ("enc-at-rest", "- - - - - - ? - b -"),
+        ("ml-model-promotion-approved", "- b m - - x - - b -"),
     ],
 )
 def test_days_equal_the_oracle(made: Made, control: str, days: str) -> None:

@@ -145,7 +145,7 @@ def manifest(change: Callable[[dict[str, object]], None]) -> Callable[[Files], N
     ("change", "code"),
     [
         (edit("ledger/entries-000001.jsonl", b'"status":2', b'"status":0'), "checkpoint"),
-        (drop_line("ledger/entries-000001.jsonl"), "order"),
+        (drop_line("ledger/entries-000001.jsonl"), "line"),
         (drop_line("ledger/changes.jsonl"), "root"),
         (edit("ledger/changes.jsonl", b'"key":"two"', b'"key":"owt"'), "root"),
         (edit("ledger/documents/findings/2026-03.jsonl", b'"status":"fail"', b'"status":"pass"'), "document"),
@@ -156,6 +156,7 @@ def manifest(change: Callable[[dict[str, object]], None]) -> Callable[[Files], N
         (drop_line("tables/results.csv"), "manifest"),
         (edit("tables/slots.csv", b",failed,", b",covered,"), "manifest"),
         (drop_line("populations/POP-21.jsonl"), "manifest"),
+        (edit("populations/POP-01.jsonl", b'"fail"', b'"pass"'), "manifest"),
         (manifest(lambda body: body.update(demo=False)), "manifest"),
         (manifest(lambda body: body["ledger"].update(origin="other")), "manifest"),  # type: ignore[attr-defined]
         (edit("ledger/left.json", b'"first":0', b'"first":9'), "window"),

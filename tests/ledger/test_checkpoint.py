@@ -44,7 +44,7 @@ def test_note_round_trip(signer: FileSigner) -> None:
 
 def test_note_of_the_signed_note_specification() -> None:
     """The example of golang.org/x/mod/sumdb/note, where the format comes from."""
-    name, number, key = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW".split("+", 2)
+    name, number, key = ["PeterNeumann", "c74f20a3", "ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"]
     text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
     line = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
     public_key, signature = base64.b64decode(key)[1:], base64.b64decode(line)
@@ -113,7 +113,8 @@ def test_ssh_keygen_reads_the_key(signer: FileSigner, tmp_path: Path) -> None:
 
 def test_key_made_by_ssh_keygen_and_by_openssl(tmp_path: Path) -> None:
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "ssh.key")
-    assert fingerprint(read_key(tmp_path / "ssh.key").public_key) in run("ssh-keygen", "-lf", tmp_path / "ssh.key").stdout.decode()
+    listed = run("ssh-keygen", "-lf", tmp_path / "ssh.key").stdout.decode()
+    assert fingerprint(read_key(tmp_path / "ssh.key").public_key) in listed
     run("openssl", "genpkey", "-algorithm", "ed25519", "-out", tmp_path / "pem.key")
     (tmp_path / "pem.key").chmod(0o600)
     signer = read_key(tmp_path / "pem.key")

@@ -8,11 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from agent.settings import Mlflow
 from collectors.mlflow import MlflowSource, connect
 from collectors.mlflow.client import library
 
+TOKEN = "tok-5f2b9c1d7e"
 COMMIT = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"
 
 
@@ -69,16 +73,18 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Store:
     data = Dataset(name="transactions", digest="3f9a1c22", source_type="s3", source='{"uri": "s3://training/tx"}')
     client.log_inputs(run_id, [DatasetInput(dataset=data, tags=[InputTag("mlflow.data.context", "training")])])
     client.set_terminated(run_id, end_time=1_700_000_600_000)
-    mlflow.pyfunc.save_model(
-        str(folder / "artifacts" / run_id / "artifacts" / "model"),
-        python_model=Doubles(),
-        signature=ModelSignature(
-            inputs=Schema([ColSpec("double", "amount")]), outputs=Schema([ColSpec("double", "score")])
-        ),
-        pip_requirements=["mlflow==3.17.2", "numpy==1.26.4"],
-    )
+    with warnings.catch_warnings(action="ignore"):
+        mlflow.pyfunc.save_model(
+            str(folder / "artifacts" / run_id / "artifacts" / "model"),
+            python_model=Doubles(),
+            signature=ModelSignature(
+                inputs=Schema([ColSpec("double", "amount")]), outputs=Schema([ColSpec("double", "score")])
+            ),
+            pip_requirements=["mlflow==3.17.2", "numpy==1.26.4"],
+        )
     client.create_registered_model("fraud", tags={"owner": "ml"}, description="Finds fraud.\nNot for lending.")
     client.create_model_version("fraud", f"{run.info.artifact_uri}/model", run_id=run_id)
+    client.set_registered_model_alias("fraud", "production", "1")
     client.register_prompt("greeting", "Hello {{name}}", commit_message="first")
     return Store(path, client, run_id, experiment)
 
@@ -182,3 +188,73 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except OSError:
             time.sleep(0.5)
     raise AssertionError(f"the MLflow server did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+
+
+class Answering(ThreadingHTTPServer):
+    """A server on loopback that answers every request by one function."""
+
+    def __init__(self, answer: Callable[[BaseHTTPRequestHandler, bytes], tuple[int, dict[str, str], bytes]]) -> None:
+        self.seen: list[tuple[str, dict[str, str]]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                outer.seen.append((self.path, dict(self.headers)))
+                status, headers, content = answer(self, body)
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(content)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_POST = do_GET
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return
+
+        outer = self
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Answering]]:
+    running: list[Answering] = []
+
+    def start(answer: Any) -> Answering:
+        running.append(Answering(answer))
+        threading.Thread(target=running[-1].serve_forever, daemon=True).start()
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+def behind_a_token(real: str) -> Callable[..., Any]:
+    """Answers 401 to whoever has not the token, and passes the rest on to a real server."""
+
+    def answer(handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        if handler.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return 401, {}, b"who are you?"
+        request = urllib.request.Request(real + handler.path, data=body or None, method=handler.command)
+        request.add_header("Content-Type", handler.headers.get("Content-Type") or "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=60) as got:
+                return got.status, {"Content-Type": got.headers["Content-Type"]}, got.read()
+        except urllib.error.HTTPError as error:
+            return error.code, {"Content-Type": error.headers["Content-Type"]}, error.read()
+
+    return answer

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,10 +12,10 @@ import pytest
 from agent.model import PollStatus, Reason
 from agent.registry import discover
 from collectors.mlflow import MlflowSource
-from tests.mlflow.conftest import Store, bodies, poll, stored_bytes
+from tests.mlflow.conftest import TOKEN, Store, behind_a_token, bodies, poll, stored_bytes
 
+pytestmark = pytest.mark.usefixtures("impatient")
 Make = Callable[..., MlflowSource]
-TOKEN = "tok-5f2b9c1d7e"
 READ = [
     "mlflow.registry.models",
     "mlflow.registry.versions",
@@ -27,76 +25,6 @@ READ = [
     "mlflow.tracking.source_runs",
     "mlflow.artifacts.models",
 ]
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-
-
-class Answering(ThreadingHTTPServer):
-    """A server on loopback that answers every request by one function."""
-
-    def __init__(self, answer: Callable[[BaseHTTPRequestHandler, bytes], tuple[int, dict[str, str], bytes]]) -> None:
-        self.seen: list[tuple[str, dict[str, str]]] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                outer.seen.append((self.path, dict(self.headers)))
-                status, headers, content = answer(self, body)
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(content)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_POST = do_GET
-
-            def log_message(self, format: str, *args: Any) -> None:
-                return
-
-        outer = self
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Answering]]:
-    running: list[Answering] = []
-
-    def start(answer: Any) -> Answering:
-        running.append(Answering(answer))
-        threading.Thread(target=running[-1].serve_forever, daemon=True).start()
-        return running[-1]
-
-    yield start
-    for server in running:
-        server.shutdown()
-        server.server_close()
-
-
-def behind_a_token(real: str) -> Callable[..., Any]:
-    """Answers 401 to whoever has not the token, and passes the rest on to a real server."""
-
-    def answer(handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        if handler.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return 401, {}, b"who are you?"
-        request = urllib.request.Request(real + handler.path, data=body or None, method=handler.command)
-        request.add_header("Content-Type", handler.headers.get("Content-Type") or "application/json")
-        try:
-            with urllib.request.urlopen(request, timeout=60) as got:
-                return got.status, {"Content-Type": got.headers["Content-Type"]}, got.read()
-        except urllib.error.HTTPError as error:
-            return error.code, {"Content-Type": error.headers["Content-Type"]}, error.read()
-
-    return answer
 
 
 def told(snapshot: Any) -> dict[str, Any]:

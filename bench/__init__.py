@@ -1,0 +1,1 @@
+"""The figures the product is to reach, measured on this machine: `python -m bench`."""

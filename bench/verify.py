@@ -1,0 +1,97 @@
+"""How fast a whole store is verified: a quiet one, and the one that `year` made. In a process of its own."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.estate import Store
+from bench.figures import Figure, Size, at_least, at_most, below, told
+from bench.polls import quiet
+from bench.year import ACCOUNTS, REGIONS, RESOURCES, YEAR_HOURS, simulated, whole_year
+
+POLLS = {Size.quick: 300, Size.normal: 30_000, Size.full: 100_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What one verification took."""
+
+    seconds: float
+    """CPU seconds."""
+    memory: float
+    """Peak of the whole process, MiB."""
+    problems: int
+    result: str
+    polls: int
+    observations: int
+    versions: int
+    raw: int
+    """Bytes of all documents."""
+
+
+def run(size: Size) -> Iterator[Figure]:
+    """Verify both stores; what is beside the polls is told from the difference."""
+    told(f"verify: a quiet store of {POLLS[size]:,} polls")
+    with Store(durable=False) as store:
+        quiet(store, RESOURCES, POLLS[size])
+        still = verify(store)
+    made = simulated(size)
+    lively = verify(made.store)
+    yield _sound("a quiet store verifies", still)
+    yield _sound("the store of `year` verifies", lively)
+    note = f"{still.polls:,} unchanged polls of {RESOURCES} resources"
+    yield Figure("verify", "polls", still.polls / still.seconds, "a CPU second", at_least(120_000), note)
+    yield Figure(
+        "verify", "observations", still.observations / still.seconds, "a CPU second", at_least(2_000_000), note
+    )
+    note = f"{lively.polls:,} polls, {lively.versions:,} versions, {lively.raw / 1e6:,.1f} MB of documents"
+    yield Figure("verify", "the store of `year`", lively.seconds, "CPU seconds", note=note)
+    each = still.seconds / still.polls
+    version = max(0.0, lively.seconds - lively.polls * each) / max(1, lively.versions)
+    yield Figure("verify", "a version with its document", version * 1e6, "µs")
+    polls = ACCOUNTS * REGIONS * YEAR_HOURS
+    versions = whole_year(made.slice, made.versions)
+    note = f"extrapolated to {polls:,} polls and {versions:,.0f} versions"
+    yield Figure(
+        "verify", "a year of 10,080 resources", polls * each + versions * version, "CPU seconds", below(60), note
+    )
+    yield Figure("verify", "peak memory", max(still.memory, lively.memory), "MiB", at_most(256))
+
+
+def verify(store: Store) -> Verified:
+    """Verify a store in a new process."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "bench.verify", str(store.path)], check=True, capture_output=True, text=True
+    )  # fmt: skip
+    polls, observations = store.ask("SELECT count(*), sum(n) FROM poll")[0]
+    versions, raw = store.ask("SELECT (SELECT count(*) FROM change), (SELECT sum(size) FROM blob)")[0]
+    return Verified(**json.loads(answer.stdout), polls=polls, observations=observations, versions=versions, raw=raw)
+
+
+def _sound(name: str, verified: Verified) -> Figure:
+    return Figure("verify", name, verified.problems, "problems", at_most(0), verified.result, timed=False)
+
+
+def _child(path: str) -> None:
+    from agent.ledger.verify import verify_store
+
+    start = time.process_time()
+    report = verify_store(path)
+    spent = time.process_time() - start
+    said = {
+        "seconds": spent,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "problems": len(report.problems),
+        "result": report.result,
+    }
+    json.dump(said, sys.stdout)
+
+
+if __name__ == "__main__":
+    _child(sys.argv[1])
