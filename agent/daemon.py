@@ -8,6 +8,8 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import gcd
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +21,8 @@ from agent.schedule import slot_of
 from agent.sweep import Outcome, Plan, Planned, announce, retire_absent, sweep
 
 if TYPE_CHECKING:
+    from apscheduler.schedulers.background import BackgroundScheduler
+
     from agent.claims import Claims
     from agent.config import Settings
     from agent.ledger import Ledger
@@ -43,7 +47,6 @@ class Daemon:
     claims: Claims
     now: Callable[[], int] = clock.now_ms
     stopping: threading.Event = field(default_factory=threading.Event)
-    _turn: threading.Lock = field(default_factory=threading.Lock)
     _sealed_ms: int = 0
 
     def run(self) -> int:
@@ -60,8 +63,7 @@ class Daemon:
             signal.signal(number, stop)
         self.start()
         scheduler = BackgroundScheduler(timezone="UTC")
-        for every_s in sorted({item.target.every_s for item in self.plan.targets}):
-            self._schedule(scheduler, every_s)
+        self._schedule(scheduler)
         scheduler.start()
         notify("READY=1")
         while not self.stopping.wait(15):
@@ -89,22 +91,31 @@ class Daemon:
         self.seal(at_ms)
         log.info("stopped")
 
-    def collect_slot(self, every_s: int) -> Outcome | None:
-        """Collect the current slot of every target with this interval; None when nothing was left to do."""
-        due = [item for item in self.plan.targets if item.target.every_s == every_s]
-        if self.stopping.is_set() or not due:
+    def collect_due(self) -> Outcome | None:
+        """Collect every target whose current slot has no poll yet, in one sweep; None when there is none."""
+        at_ms = self.now()
+        due = [] if self.stopping.is_set() else self._due(at_ms)
+        if not due:
             return None
-
-        def slot(target: Target) -> int:
-            return slot_of(target.every_s, self.now())
-
-        with self._turn:
-            outcome = sweep(
-                self.ledger, self.registry, self.settings, due, self.redactor, self.claims,
-                slot_of=slot, now=self.now, on_poll=_told, seal=False,
-            )  # fmt: skip
-            self.seal_when_due(SEAL_WHILE_BUSY_MS)
+        outcome = sweep(
+            self.ledger, self.registry, self.settings, due, self.redactor, self.claims,
+            slot_of=lambda target: slot_of(target.every_s, at_ms), now=self.now, on_poll=_told, seal=False,
+        )  # fmt: skip
+        self.seal_when_due(SEAL_WHILE_BUSY_MS)
         return outcome
+
+    def _due(self, at_ms: int) -> list[Planned]:
+        """Targets whose current slot nothing covers yet; a complete manual collection in it does."""
+        numbers = {row.target.name: number for number, row in self.ledger.targets().items()}
+        newest = self.ledger.newest()
+
+        def waits(target: Target) -> bool:
+            slot, poll = slot_of(target.every_s, at_ms), newest.get(numbers.get(target.name, 0))
+            if poll is None or poll.start_ms < slot:
+                return True
+            return poll.slot_ms is None and poll.status is not PollStatus.COMPLETE
+
+        return [item for item in self.plan.targets if waits(item.target)]
 
     def seal_when_due(self, after_ms: int | None = None) -> None:
         """Seal when the newest note is older than this (default: `checkpoint_every`), even if idle."""
@@ -118,25 +129,21 @@ class Daemon:
         self.ledger.seal(at_ms)
         self._sealed_ms = at_ms
 
-    def _schedule(self, scheduler: object, every_s: int) -> None:
-        """Fire at each slot of the grid, and once now for the slot under way."""
-        from datetime import UTC, datetime
-
+    def _schedule(self, scheduler: BackgroundScheduler) -> None:
+        """Fire wherever a slot of the grid begins, and once now for the slots under way."""
         from apscheduler.triggers.combining import OrTrigger
         from apscheduler.triggers.date import DateTrigger
         from apscheduler.triggers.interval import IntervalTrigger
 
+        step = gcd(*(item.target.every_s for item in self.plan.targets))
         jitter = self.settings.schedule.jitter
         grid = IntervalTrigger(
-            seconds=every_s,
-            start_date=datetime.fromtimestamp(0, UTC),
-            jitter=None if jitter == "0s" else seconds(jitter),
+            seconds=step, start_date=datetime.fromtimestamp(0, UTC), jitter=None if jitter == "0s" else seconds(jitter)
         )
         now = DateTrigger(datetime.fromtimestamp(self.now() / 1000, UTC))
-        scheduler.add_job(  # type: ignore[attr-defined]
-            self.collect_slot, OrTrigger([now, grid]), args=[every_s], id=f"every {every_s} s",
-            coalesce=True, max_instances=1, misfire_grace_time=every_s,
-        )  # fmt: skip
+        scheduler.add_job(
+            self.collect_due, OrTrigger([now, grid]), coalesce=True, max_instances=1, misfire_grace_time=step
+        )
 
     def _outage(self, at_ms: int) -> None:
         """One event for the time since the last entry, when slots were owed and went by in it."""

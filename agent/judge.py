@@ -18,7 +18,7 @@ from agent.facts import Context, Facts, StreamView, Unseen
 from agent.guard import attempt, place
 from agent.history import History
 from agent.ledger import Judged, Ledger, TargetRow
-from agent.model import Finding, Gap, Kind, Reason, Record, Status, Verdict, finding_body, undecided
+from agent.model import Finding, Gap, Kind, Reason, Record, Status, Stored, Verdict, finding_body, undecided
 from agent.registry import CheckSpec, DerivedSpec, Registry
 from agent.world import World
 
@@ -69,6 +69,7 @@ class Judging:
         self.name = world.ledger.judgings()[judging_id]
         self.found: dict[str, bytes] = {}
         self._told: dict[str, tuple[list[Facts], Gap | None]] = {}
+        self._before: list[Stored] | None = None
         self._others: dict[int, Judging] = {}
 
     def findings(self) -> dict[str, bytes]:
@@ -116,15 +117,21 @@ class Judging:
 
     def _over_derived(self, derived: DerivedSpec) -> None:
         checks = list(self.registry.checks_over(derived.name))
-        kept = self._kept_findings(checks) if derived.kind is Kind.EVENTS else {}
-        self.found.update(kept)
+        before = self._findings_before(checks)
         records, gap = self._tell(derived)
+        if derived.kind is Kind.EVENTS:
+            self.found.update(before)
+        elif gap and not records:
+            # Which subjects there are cannot be told now: those known so far are not gone for that.
+            for key in before:
+                spec = next(spec for spec in checks if key.startswith(f"0/{spec.id}/"))
+                self._put(0, spec, key.split("/", 2)[2], _unseen_verdict(gap, derived.title.rstrip(".")))
         for facts in records:
             for spec in checks:
-                known = kept.get(f"0/{spec.id}/{facts.key}")
+                known = before.get(f"0/{spec.id}/{facts.key}") if derived.kind is Kind.EVENTS else None
                 if known is None or parse(known)["status"] == Status.NOT_EVALUATED.value:
                     self._put(0, spec, facts.key, self._ask(spec, facts, self.world.at_ms)[0])
-        if gap:
+        if gap and (records or derived.kind is Kind.EVENTS or not before):
             for spec in checks:
                 self._put(0, spec, self._whole(spec), _unseen_verdict(gap, f"{derived.title.rstrip('.')}: not told"))
 
@@ -151,15 +158,20 @@ class Judging:
         records = [item for item in told or () if isinstance(item, Record)]
         return [_derived_facts(record, self.name, self.world.at_ms) for record in records], gap
 
-    def _kept_findings(self, checks: list[CheckSpec]) -> dict[str, bytes]:
-        """Findings about events that were judged before: their first definite status stays."""
-        kept = {}
+    def _findings_before(self, checks: list[CheckSpec]) -> dict[str, bytes]:
+        """Findings of these checks about single derived records, as judged last."""
         prefixes = tuple(f"0/{spec.id}/" for spec in checks)
         whole = {f"0/{spec.id}/{self._whole(spec)}" for spec in checks}
-        for stored in self.world.ledger.state(-self.judging_id, self.world.upto):
-            if stored.key.startswith(prefixes) and stored.key not in whole:
-                kept[stored.key] = self.world.ledger.document(stored.blob_id)
-        return kept
+        return {
+            stored.key: self.world.ledger.document(stored.blob_id)
+            for stored in self._stored_findings()
+            if stored.key.startswith(prefixes) and stored.key not in whole
+        }
+
+    def _stored_findings(self) -> list[Stored]:
+        if self._before is None:
+            self._before = self.world.ledger.state(-self.judging_id, self.world.upto)
+        return self._before
 
     def _context(self, now_ms: int) -> Context:
         def here(stream: str) -> StreamView:

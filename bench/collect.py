@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.child import EVIDENCED, environment, measured
 from bench.figures import Figure, Size, at_least, at_most, told
 
 ESTATES = {Size.quick: (2, 6), Size.normal: (50, 500, 2000), Size.full: (50, 500, 2000)}
 """Numbers of users, and as many buckets."""
 CONFIG = 'version = 1\n[collect.aws]\nregions = ["us-east-1"]\n'
-COMMAND = Path(sys.executable).with_name("evidenced")
 OF_A_USER = frozenset({"ListSSHPublicKeys"})
 """Operations that are asked once for each user."""
 
@@ -58,6 +58,8 @@ class Collected:
 
 def run(size: Size) -> Iterator[Figure]:
     """Run the command on estates of several sizes and compare."""
+    # once for nothing, so that the command finds its modules compiled
+    collected(ESTATES[size][0])
     runs = [collected(count) for count in ESTATES[size]]
     for ran in runs:
         yield from _figures(ran)
@@ -71,9 +73,9 @@ def run(size: Size) -> Iterator[Figure]:
         "collect", "requests for one bucket more", slope, "requests", at_most(len(asked) + 1), note, timed=False
     )
     # each is a user or a bucket; the account itself, its root and the like are the same few in any estate
-    note = "records of users, their credentials and use; of buckets and their exposure"
-    slope = (large.records - small.records) / more
-    yield Figure("collect", "records for one user and one bucket more", slope, "records", at_least(5), note, timed=False)
+    slope, name = (large.records - small.records) / more, "records for one user and one bucket more"
+    note = "of users, their credentials and use; of buckets and their exposure"
+    yield Figure("collect", name, slope, "records", at_least(5), note, timed=False)
     unnamed = sum(n for name, n in large.requests.items() if not name.isalpha())
     yield Figure("collect", "requests for no known operation", unnamed, "requests", at_most(0), timed=False)
     slope = (large.of_users - small.of_users) / more
@@ -102,20 +104,13 @@ def collected(count: int) -> Collected:
     with TemporaryDirectory(prefix="evidenced-bench-") as folder, _server(count) as server:
         config = Path(folder) / "evidenced.toml"
         config.write_text(CONFIG)
-        arguments = [str(COMMAND), "-c", str(config), "collect", "--now", "--output", "json"]
         start = time.perf_counter()
-        with subprocess.Popen(
-            arguments, env=_environment(server.port), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as client:
-            assert client.stdout
-            said = json.loads(client.stdout.read())
-            # not client.wait(): only this tells what the process used
-            _, status, usage = os.wait4(client.pid, 0)
-            code = client.returncode = os.waitstatus_to_exitcode(status)
-        wall = time.perf_counter() - start
+        ended = measured(
+            [EVIDENCED, "-c", str(config), "collect", "--now", "--output", "json"], _environment(server.port)
+        )
+        wall, said = time.perf_counter() - start, json.loads(ended.printed)
         return Collected(
-            count, server.requests(), said["api_calls"], said["records"],
-            usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024, code,
+            count, server.requests(), said["api_calls"], said["records"], ended.cpu, wall, ended.memory, ended.code
         )  # fmt: skip
 
 
@@ -139,9 +134,9 @@ class Server:
 
 @contextmanager
 def _server(count: int) -> Iterator[Server]:
-    arguments = [sys.executable, "-m", "bench.moto_server", str(count), str(count)]
+    arguments, pipe = [sys.executable, "-m", "bench.moto_server", str(count), str(count)], subprocess.PIPE
     with subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        arguments, env=environment(), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
     ) as process:
         try:
             yield Server(process)
@@ -150,9 +145,7 @@ def _server(count: int) -> Iterator[Server]:
 
 
 def _environment(port: int) -> dict[str, str]:
-    """Nothing of this machine's own AWS configuration."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "EVIDENCED_"))}
-    return kept | {
+    return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",

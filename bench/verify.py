@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bench.child import measured
 from bench.estate import Store
 from bench.figures import Figure, Size, at_least, at_most, below, told
 from bench.polls import quiet
@@ -66,12 +65,11 @@ def run(size: Size) -> Iterator[Figure]:
 
 def verify(store: Store) -> Verified:
     """Verify a store in a new process."""
-    answer = subprocess.run(
-        [sys.executable, "-m", "bench.verify", str(store.path)], check=True, capture_output=True, text=True
-    )  # fmt: skip
+    ended = measured([sys.executable, "-m", "bench.verify", str(store.path)])
     polls, observations = store.ask("SELECT count(*), sum(n) FROM poll")[0]
     versions, raw = store.ask("SELECT (SELECT count(*) FROM change), (SELECT sum(size) FROM blob)")[0]
-    return Verified(**json.loads(answer.stdout), polls=polls, observations=observations, versions=versions, raw=raw)
+    said = json.loads(ended.printed)
+    return Verified(**said, memory=ended.memory, polls=polls, observations=observations, versions=versions, raw=raw)
 
 
 def _sound(name: str, verified: Verified) -> Figure:
@@ -86,7 +84,6 @@ def _child(path: str) -> None:
     spent = time.process_time() - start
     said = {
         "seconds": spent,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "problems": len(report.problems),
         "result": report.result,
     }

@@ -130,19 +130,33 @@ def hybrid(good: Snapshot, bad: Snapshot, faulty: Snapshot) -> Snapshot:
         return bad
     told, other, hidden = _bodies(good), _bodies(bad), _bodies(faulty)
     partial = faulty.status is PollStatus.PARTIAL
+    # what has ended is never read again: that it was not shown hides nothing
+    due = good.window.open_keys if good.window else None
     spool = Spool()
     items = []
     for key in sorted({*told, *other} if partial else told, key=str.encode):
         seen = hidden.get(key)
-        body = told[key] if key in told and (not partial or (seen and "gap" not in seen)) else other.get(key)
+        stands = (
+            not partial
+            or (seen is not None and "gap" not in seen)
+            or (seen is None and due is not None and key not in due)
+        )
+        body = told[key] if key in told and stands else other.get(key)
         if body is None:
             continue
-        for pointer in (seen or {}).get("gaps", {}):
+        elsewhere = _differing(body, seen) if partial and seen else []
+        for pointer in [*(seen or {}).get("gaps", {}), *elsewhere]:
             if pointer not in body["gaps"] and key in other:
                 _replace(body["facts"], other[key]["facts"], pointer)
         data = canonical(body)
         items.append(Item(key, spool.add(data), len(data)))
     return replace(good, items=items, documents=spool)
+
+
+def _differing(body: Any, seen: Any) -> list[str]:
+    """Pointers of facts that a partial poll shows otherwise, without a gap there: an older state, not this one."""
+    facts, shown = body["facts"], seen.get("facts", {})
+    return [f"/{name}" for name in facts if name in shown and shown[name] != facts[name]]
 
 
 def _bodies(snapshot: Snapshot) -> dict[str, Any]:

@@ -99,6 +99,18 @@ def registry(monkeypatch):
         box = ctx.here("toy.box.boxes").one(opening["box"])
         return passed("announced") if box and box["why"] else failed("not announced")
 
+    @derived("toy.box.reds", kind="state", of=("toy.box.boxes",))
+    def reds(history, ctx):
+        """Boxes that are red."""
+        for box in history.now("toy.box.boxes"):
+            if box["colour"] == "red":
+                yield Record(box.key, {"shut": box["shut"]})
+
+    @check("red-shut", over="toy.box.reds")
+    def red_shut(box, ctx):
+        """A red box is shut."""
+        return passed("shut") if box["shut"] else failed("open")
+
     return made
 
 
@@ -124,6 +136,9 @@ def test_one_finding_per_check_and_subject(world):
         ("crashes", "a"): "pass",
         ("crashes", "b"): "pass",
         ("crashes", "c"): "not_evaluated",
+        ("red-shut", "a"): "pass",
+        ("red-shut", "b"): "fail",
+        ("red-shut", "c"): "pass",
         ("some-box-red", "toy:1"): "pass",
     }
     assert found["crashes", "c"].reason is Reason.CRASHED
@@ -166,6 +181,8 @@ def test_an_unseen_target_makes_its_findings_not_evaluated_without_storing_any(w
     assert {key for key in after if after[key] != before.get(key)} <= {
         "0/some-box-red/toy:1",
         "0/opening-known/toy:1",
+        "0/red-shut/a",
+        "0/red-shut/b",
     }
 
 
@@ -174,7 +191,8 @@ def test_never_seen_at_all_is_said_for_every_check(world):
     world.poll()
     found = world.judge()
     assert {(check, f.status, f.reason) for (check, _), f in found.items()} == {
-        (name, Status.NOT_EVALUATED, Reason.DENIED) for name in ("box-shut", "crashes", "some-box-red", "opening-known")
+        (name, Status.NOT_EVALUATED, Reason.DENIED)
+        for name in ("box-shut", "crashes", "some-box-red", "opening-known", "red-shut")
     }
 
 
@@ -248,6 +266,22 @@ def test_the_bounds_of_a_change_widen_over_a_gap(world, registry):
     (opening,) = [r for r in registry.derived["toy.box.openings"].derive(history, None)]
     assert opening.facts["from"] == seen
     assert opening.facts["to"] >= world.at
+
+
+def test_subjects_that_cannot_be_told_now_are_not_gone(world):
+    world.boxes = {"a": box(shut=False), "b": box(colour="blue")}
+    world.poll()
+    assert world.judge()["red-shut", "a"].status is Status.FAIL
+    world.boxes, world.error = {}, DENIED
+    world.poll()
+    told = [f for f in world.judge().values() if f.check == "red-shut"]
+    assert [(f.key, f.status, f.need) for f in told] == [("a", Status.NOT_EVALUATED, ("box:Get",))]
+    world.boxes, world.error = {"a": box(shut=False)}, None
+    world.poll()
+    assert world.judge()["red-shut", "a"].status is Status.FAIL
+    world.boxes = {"a": box(colour="blue")}
+    world.poll()
+    assert ("red-shut", "a") not in world.judge()
 
 
 def test_an_unchanged_hour_writes_no_finding_and_replay_gives_the_same(world):

@@ -46,7 +46,7 @@ def demo(
     ] = DEFAULT,
     open: Annotated[bool, typer.Option("--open", help="Open the report in the browser at the end.")] = False,
 ) -> None:
-    """Live through thirty invented days in a minute, and open the report."""
+    """Live through thirty invented days in about a minute; a report comes of it."""
     import logging
 
     from agent import clock

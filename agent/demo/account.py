@@ -107,12 +107,13 @@ class Account:
         """Set the account's rules for passwords."""
         self.iam.update_account_password_policy(MinimumPasswordLength=length, PasswordReusePrevention=reuse)
 
-    def protect_root(self, created: str, last_used: str) -> None:
+    def protect_root(self) -> None:
         """Give the root user the row and the second factor that the emulator leaves out and AWS shows."""
+        now = iso(now_ms()).replace("Z", "+00:00")
         self._identities.account_summary._account_mfa_enabled = 1
         row = _ROOT_ROW.format(
-            arn=f"<root_account>,arn:aws:iam::{self.id}:root", created=created, enabled="not_supported",
-            used=last_used, changed="not_supported",
+            arn=f"<root_account>,arn:aws:iam::{self.id}:root", created=now, enabled="not_supported",
+            used=now, changed="not_supported",
         )  # fmt: skip
         written = self._identities.get_credential_report
 

@@ -55,7 +55,7 @@ class Agent:
 
     def start(self) -> None:
         """What `evidenced run` does: open the ledger, say so, collect the slots under way."""
-        from agent.cli import opened
+        from agent.claims import Claims
         from agent.daemon import Daemon
         from agent.ledger import Ledger
         from agent.redact import Redactor
@@ -79,7 +79,7 @@ class Agent:
             self.settings,
             made,
             Redactor(self._ledger.redaction_key, registry.kept_tags | set(self.settings.redact.keep_tags)),
-            opened.claims(self.settings),
+            Claims(None),  # there is no other process
         )
         self._daemon.start()
         self._collect(made.targets)
@@ -164,13 +164,13 @@ def _watch(company: Company, agent: Agent, first_ms: int, now_ms: int, day_done:
     company.clock.to(first_ms - INSTALLED_MS)
     _everybody_works(company)
     agent.start()
-    for day in range(1, DAYS + 2):
+    for day in range(DAYS + 2):
         events = [event for event in STORY if event.day == day]
         for at_ms, happen in _moments(day, events, company, agent, first_ms):
-            if at_ms <= now_ms:
+            if first_ms - INSTALLED_MS < at_ms <= now_ms:
                 company.clock.to(at_ms)
                 happen()
-        if day <= DAYS:
+        if 0 < day <= DAYS:
             day_done(day, events)
     company.clock.to(now_ms)
     agent.stop()

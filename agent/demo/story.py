@@ -62,7 +62,7 @@ def on(day: int, time: str) -> Callable[[Deed], Deed]:
 def open_account(company: Company) -> None:
     """The company opens its AWS account."""
     account = company.account
-    account.protect_root(created="2024-01-08T09:12:00+00:00", last_used="2024-01-08T10:40:00+00:00")
+    account.protect_root()
     account.password_policy(length=8, reuse=5)
     account.block_account(on=True)
     account.policy("ml-data-read", allow("s3:GetObject", "s3:ListBucket", on=_data("training-data", "features")))
@@ -360,7 +360,7 @@ def jonas_enrols(company: Company) -> None:
     account.iam.detach_role_policy(RoleName="migration", PolicyArn=account.own("migration-all"))
 
 
-@on(23, "05:40")
+@on(23, "11:40")
 def mlflow_lost(company: Company) -> None:
     """The volume with MLflow's database is moved."""
     company.lose_mlflow()

@@ -65,31 +65,21 @@ class JudgedRow(NamedTuple):
 
 def poll_body(row: PollRow, receipt: Receipt, root: bytes | None, kind: str) -> Body:
     """What a poll line says; members in the order of RFC 8785. `root` is the one after the poll."""
-    body: Body = {"asof": row.asof_ms, "calls": row.calls, "col": row.col, "dur": row.dur_ms}
-    windowed = kind in WINDOWED
-    if windowed:
-        body["from"] = row.from_ms
-    body["gaps"] = row.gaps
-    body["idx"] = row.idx
-    body["k"] = "poll"
-    body["n"] = row.n
-    body["rcpt"] = {
-        "doc": row.doc.hex(),
-        "pages": receipt.pages,
-        "req": receipt.req,
-        "rows": receipt.rows,
-        "skew": receipt.skew,
-    }
-    body["root"] = root.hex() if root is not None else None
-    body["slot"] = row.slot_ms
-    body["start"] = row.start_ms
-    body["status"] = row.status
-    body["t"] = row.target_id
-    if windowed:
-        body["to"] = row.to_ms
-    body["v"] = VERSION
-    body["why"] = row.why
-    return body
+    pages, rows, skew, req = receipt
+    rcpt = {"doc": row.doc.hex(), "pages": pages, "req": req, "rows": rows, "skew": skew}
+    after = None if root is None else root.hex()
+    if kind in WINDOWED:
+        return {
+            "asof": row.asof_ms, "calls": row.calls, "col": row.col, "dur": row.dur_ms, "from": row.from_ms,
+            "gaps": row.gaps, "idx": row.idx, "k": "poll", "n": row.n, "rcpt": rcpt, "root": after,
+            "slot": row.slot_ms, "start": row.start_ms, "status": row.status, "t": row.target_id, "to": row.to_ms,
+            "v": VERSION, "why": row.why,
+        }  # fmt: skip
+    return {
+        "asof": row.asof_ms, "calls": row.calls, "col": row.col, "dur": row.dur_ms, "gaps": row.gaps,
+        "idx": row.idx, "k": "poll", "n": row.n, "rcpt": rcpt, "root": after, "slot": row.slot_ms,
+        "start": row.start_ms, "status": row.status, "t": row.target_id, "v": VERSION, "why": row.why,
+    }  # fmt: skip
 
 
 def judged_body(row: JudgedRow, unseen: Sequence[int], froot: bytes) -> Body:

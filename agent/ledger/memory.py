@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent.ledger.lines import Body
 from agent.ledger.merkle import STORED_LEVELS, Range, leaf_hash
-from agent.ledger.rows import Entry, Log, events, size_of
+from agent.ledger.rows import CHUNK, Entry, Log, events, size_of
 from agent.ledger.schema import event, node, poll
 
 _FAR = 20_000
@@ -18,6 +21,9 @@ class Memory:
     """The log's compact range, its scope events, its newest dictionary and clock event, newest times."""
 
     def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
         self.log = Range()
         self.scopes: list[Body] = []
         self.dictionary: bytes | None = None
@@ -27,6 +33,8 @@ class Memory:
         self.event_ms: int | None = None
         """Time of the newest event."""
         self._starts: dict[int, tuple[int, int]] = {}
+        self._polls: dict[int, array[int]] | None = {}
+        """Indices of each target's polls; None while they were not asked for."""
 
     @property
     def size(self) -> int:
@@ -50,6 +58,19 @@ class Memory:
         if body is not None:
             self._note(body)
 
+    def polls(self, connection: Connection) -> Mapping[int, array[int]]:
+        """Indices of each target's polls, ascending. They cost 8 bytes each here and would cost more in the store."""
+        if self._polls is not None:
+            return self._polls
+        found: dict[int, array[int]] = {}
+        query = sa.select(poll.c.idx, poll.c.target_id).where(poll.c.idx < self.size).order_by(poll.c.idx)
+        for idx, target_id in connection.execute(query).yield_per(CHUNK):
+            found.setdefault(target_id, array("q")).append(idx)
+        # a reader that began before the newest append does not see it
+        if size_of(connection) == self.size:
+            self._polls = found
+        return found
+
     def last_start(self, connection: Connection, target_id: int) -> int | None:
         """Start of a target's newest poll since the newest `clock` event, ms; None without one."""
         if target_id not in self._starts:
@@ -66,7 +87,8 @@ class Memory:
 
     def _begin(self, connection: Connection, size: int) -> None:
         """Start from the kept nodes and the few kinds of events that are needed."""
-        self.__init__()  # type: ignore[misc]
+        self._forget()
+        self._polls = None
         lowest = STORED_LEVELS[0]
         whole = size >> lowest << lowest
         self.log = _range(connection, whole)
@@ -82,6 +104,8 @@ class Memory:
         kind = body["k"]
         if kind == "poll":
             self._starts[body["t"]] = (body["idx"], body["start"])
+            if self._polls is not None:
+                self._polls.setdefault(body["t"], array("q")).append(body["idx"])
             return
         if kind == "judged":
             return

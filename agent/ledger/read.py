@@ -7,7 +7,8 @@ is half-open: first..last-1. Each method reads one state of the store.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent.canonical import parse
-from agent.ledger.documents import Library
+from agent.ledger.documents import Library, batches
 from agent.ledger.lines import Body, carried
 from agent.ledger.memory import Memory
-from agent.ledger.merkle import EMPTY, STORED_LEVELS, Range, consistency, cover, fold, inclusion, leaf_hash
+from agent.ledger.merkle import EMPTY, consistency, inclusion
+from agent.ledger.nodes import Nodes
 from agent.ledger.receipt import unpack, unpack_ids
 from agent.ledger.rows import CHUNK, Log, events, froot_before, root_before, size_of
 from agent.ledger.schema import (
@@ -27,7 +29,6 @@ from agent.ledger.schema import (
     change,
     checkpoint,
     judged,
-    node,
     poll,
     resource,
     seen_event,
@@ -100,7 +101,8 @@ class Reader:
     def lines(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, bytes]]:
         """(index, line) of entries first..last-1; the bytes that were hashed."""
         with self.store.read() as connection:
-            for idx, line, _ in Log(connection).entries(first, size_of(connection) if last is None else last):
+            log = Log(connection, scopes=self._scopes(connection))
+            for idx, line, _ in log.entries(first, size_of(connection) if last is None else last):
                 yield idx, line
 
     def notes(self) -> list[tuple[int, str]]:
@@ -120,12 +122,12 @@ class Reader:
     def inclusion(self, idx: int, size: int) -> list[bytes]:
         """Audit path of an entry in the log of `size` entries (RFC 6962, 2.1.1)."""
         with self.store.read() as connection:
-            return inclusion(idx, size, lambda first, last: fold(hashes(connection, first, last)))
+            return inclusion(idx, size, self._nodes(connection).subtree)
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """Proof that the log of `new` entries extends that of `old` (RFC 6962, 2.1.2)."""
         with self.store.read() as connection:
-            return consistency(old, new, lambda first, last: fold(hashes(connection, first, last)))
+            return consistency(old, new, self._nodes(connection).subtree)
 
     def events(self, kind: str | None = None) -> Iterator[dict[str, Any]]:
         """Parsed event lines, of one kind or all, oldest first."""
@@ -134,7 +136,10 @@ class Reader:
 
     def _cover(self, first: int, last: int) -> list[bytes]:
         with self.store.read() as connection:
-            return hashes(connection, first, last)
+            return self._nodes(connection).cover(first, last)
+
+    def _nodes(self, connection: Connection) -> Nodes:
+        return Nodes(connection, self._scopes(connection))
 
     # -- scopes ----------------------------------------------------------------------------
 
@@ -164,28 +169,29 @@ class Reader:
 
     def polls(self, target_id: int | None = None, since: int = 0, upto: int | None = None) -> Iterator[Poll]:
         """Polls of a target, or of all, with since <= index <= upto, oldest first."""
-        where = [poll.c.idx >= since, poll.c.idx <= _upto(upto)]
-        if target_id is not None:
-            where.append(poll.c.target_id == target_id)
-        return self._polls(*where)
+        with self.store.read() as connection:
+            if target_id is None:
+                yield from self._read_polls(connection, poll.c.idx >= since, poll.c.idx <= _upto(upto))
+                return
+            known, last = self._poll_index(connection, upto)
+            indices = known.get(target_id, ())
+            for batch in batches(indices[bisect_left(indices, since) : bisect_right(indices, last)]):
+                yield from self._read_polls(connection, poll.c.idx.in_(batch))
 
     def newest(self, upto: int | None = None) -> dict[int, Poll]:
         """The newest poll of each target that has one, up to an index."""
         with self.store.read() as connection:
-            wanted = set(scopes(self._scopes(connection), upto))
-            found: list[int] = []
-            rows = connection.execute(
-                sa.select(poll.c.idx, poll.c.target_id).where(poll.c.idx <= _upto(upto)).order_by(poll.c.idx.desc())
-            ).yield_per(CHUNK)
-            for idx, target_id in rows:
-                if target_id in wanted:
-                    wanted.discard(target_id)
-                    found.append(idx)
-                    if not wanted:
-                        break
-            rows.close()
-            polls = (one for idx in sorted(found) for one in self._read_polls(connection, poll.c.idx == idx))
+            known, last = self._poll_index(connection, upto)
+            places = ((indices, bisect_right(indices, last)) for indices in known.values())
+            found = sorted(indices[place - 1] for indices, place in places if place)
+            polls = (one for batch in batches(found) for one in self._read_polls(connection, poll.c.idx.in_(batch)))
             return {one.target_id: one for one in polls}
+
+    def _poll_index(self, connection: Connection, upto: int | None) -> tuple[Mapping[int, Sequence[int]], int]:
+        """Indices of each target's polls, and the last one that counts."""
+        with self._memory_lock:
+            self._memory.catch_up(connection)
+            return self._memory.polls(connection), min(_upto(upto), size_of(connection) - 1)
 
     def receipt(self, idx: int) -> dict[str, Any]:
         """What a poll asked: `doc` (the receipt document, parsed), `pages`, `req`, `rows`, `skew`."""
@@ -202,16 +208,16 @@ class Reader:
             yield from self._read_polls(connection, *where)
 
     def _read_polls(self, connection: Connection, *where: sa.ColumnElement[bool]) -> Iterator[Poll]:
-        kinds = {number: row.target.kind for number, row in scopes(self._scopes(connection)).items()}
+        kinds = {body["t"]: body["kind"] for body in self._scopes(connection) if "kind" in body}
         roots: dict[int, bytes | None] = {}
         query = sa.select(poll, slot_ms.label("slot_ms"), asof_ms.label("asof_ms")).where(*where).order_by(poll.c.idx)
         for row in connection.execute(query).yield_per(CHUNK):
             target_id, kind = row.target_id, kinds[row.target_id]
             if target_id not in roots:
-                events_only = kind is Kind.EVENTS
+                events_only = kind == Kind.EVENTS
                 roots[target_id] = EMPTY if events_only else root_before(connection, target_id, row.idx)
             root = carried(row.status, row.root, roots[target_id])
-            if kind is not Kind.EVENTS and root is not None:
+            if kind != Kind.EVENTS and root is not None:
                 roots[target_id] = root
             yield Poll(
                 row.idx, target_id, row.slot_ms, row.start_ms, row.dur_ms, row.asof_ms, row.from_ms, row.to_ms,
@@ -349,30 +355,6 @@ def scopes(scope_events: Iterable[Mapping[str, Any]], upto: int | None = None) -
 def judgings(scope_events: Iterable[Mapping[str, Any]]) -> dict[int, str]:
     """Names of the judging scopes that scope events tell of, by number."""
     return {body["s"]: body["judging"] for body in scope_events if "stream" in body}
-
-
-def hashes(connection: Connection, first: int, last: int) -> list[bytes]:
-    """Hashes of the complete subtrees that cover entries first..last-1, left to right."""
-    return [_subtree(connection, level, number) for level, number in cover(first, last)]
-
-
-def _subtree(connection: Connection, level: int, number: int) -> bytes:
-    """Hash of one complete subtree, from the kept nodes below it or from the lines."""
-    kept = max((stored for stored in STORED_LEVELS if stored <= level), default=None)
-    part = Range()
-    if kept is None:
-        for _, line, _ in Log(connection).entries(number << level, (number + 1) << level):
-            part.append(leaf_hash(line))
-        return part.root()
-    first, last = number << (level - kept), (number + 1) << (level - kept)
-    rows = connection.execute(
-        sa.select(node.c.h).where(node.c.level == kept, node.c.i >= first, node.c.i < last).order_by(node.c.i)
-    ).all()
-    if len(rows) != last - first:
-        raise KeyError(f"the log has no node {number} of level {level}")
-    for (node_hash,) in rows:
-        part.append(bytes(node_hash))
-    return part.root()
 
 
 def _upto(upto: int | None) -> int:

@@ -216,11 +216,11 @@ class Replay:
         self._timing(idx, body, scoped)
         if self._refer:
             self._refer(bytes.fromhex(body["rcpt"]["doc"]))
-        status, root = body["status"], body["root"]
+        status = body["status"]
         if status not in (0, 1, 2) or body["why"] not in (_REASONS if status else (None,)):
             self.complain("poll", f"entry {idx}", "status and reason do not agree")
         if status == FAILED:
-            if root is not None or body["n"] or body["asof"] is not None or changed or records:
+            if body["root"] is not None or body["n"] or body["asof"] is not None or changed or records:
                 self.complain("poll", f"entry {idx}", "a failed poll says that it saw something")
         elif body["asof"] is None:
             self.complain("poll", f"entry {idx}", "a poll that did not fail has no time of observation")
@@ -229,18 +229,20 @@ class Replay:
         else:
             if records:
                 self.complain("change", f"entry {idx}", "events kept for a poll of records")
-            may_go = status == 0 and scoped.kind == "state"
-            small = self._apply(idx, body["t"], changed, may_go, ())
-            if small.hex != root:
+            small = self.trees.get(body["t"])
+            if changed or small is None or small.hex is None:
+                may_go = status == 0 and scoped.kind == "state"
+                small = self._apply(idx, body["t"], changed, may_go, ())
+            if small.hex != body["root"]:
                 self.complain("root", f"entry {idx}", f"the records of target {body['t']} have another root")
             if small.live != body["n"]:
                 self.complain("count", f"entry {idx}", f"{small.live} records instead of {body['n']}")
 
     def _timing(self, idx: int, body: Body, scoped: Scoped) -> None:
-        start, slot, last = body["start"], body["slot"], scoped.start_after(self._clock)
-        if last is not None and start < last - CLOCK_STEP_MS:
+        start, slot, recent = body["start"], body["slot"], scoped.recent
+        if recent and start < recent[-1][1] - CLOCK_STEP_MS and recent[-1][0] > self._clock:
             self.complain("time", f"entry {idx}", "the poll began before the one before it, without a clock event")
-        scoped.poll(idx, start, body["status"])
+        recent.append((idx, start, body["status"]))
         if body["dur"] < 0 or (scoped.kind in WINDOWED and body["from"] is not None and body["from"] > body["to"]):
             self.complain("time", f"entry {idx}", "an interval that ends before it begins")
         if slot is None or not self._watch_slots:
@@ -276,8 +278,6 @@ class Replay:
         small = self.trees.get(tree)
         if small is None:
             small = self.trees[tree] = SmallTree()
-        if not changed and small.hex is not None:
-            return small
         self.counts["changes"] += len(changed)
         new: bytes | None = None
         for _, of, pos, key, digest in changed:
@@ -316,7 +316,9 @@ class Replay:
         self._check_unseen(idx, body)
         if self._refer:
             self._refer(bytes.fromhex(body["rules"]))
-        small = self._apply(idx, -judging_id, changed, True, unseen)
+        small = self.trees.get(-judging_id)
+        if changed or small is None or small.hex is None:
+            small = self._apply(idx, -judging_id, changed, True, unseen)
         if small.hex != body["froot"]:
             self.complain("root", f"entry {idx}", f"the findings of judging scope {judging_id} have another root")
         if small.live != body["fn"]:

@@ -49,11 +49,12 @@ class SmallTree:
 class Scoped:
     """What the newest scope event says of a target, and what its polls have shown."""
 
-    __slots__ = ("_recent", "body", "changed", "ended", "kind", "slots")
+    __slots__ = ("recent", "body", "changed", "ended", "kind", "slots")
 
     def __init__(self, body: Body) -> None:
         self.slots = array("q")
-        self._recent: deque[tuple[int, int, int]] = deque(maxlen=8)
+        self.recent: deque[tuple[int, int, int]] = deque(maxlen=8)
+        """Index, start and status of the newest polls."""
         self.take(body)
 
     def take(self, body: Body) -> None:
@@ -67,20 +68,15 @@ class Scoped:
         """No slot is owed any more."""
         self.ended, self.changed = True, idx
 
-    def poll(self, idx: int, start: int, status: int) -> None:
-        """Note a poll."""
-        self._recent.append((idx, start, status))
-
-    def start_after(self, clock: int) -> int | None:
-        """Start of the newest poll, if it is newer than the newest clock event."""
-        return self._recent[-1][1] if self._recent and self._recent[-1][0] > clock else None
-
     def blind(self, upto: int, at_ms: int) -> bool | None:
         """Whether the target was unseen at a time, by its newest poll up to an index; None = too long ago to say."""
-        for idx, start, status in reversed(self._recent):
+        for idx, start, status in reversed(self.recent):
             if idx <= upto:
                 return status == FAILED or at_ms - start > stale_after_ms(self.body["every"])
-        return True if len(self._recent) < (self._recent.maxlen or 0) else None
+        return True if len(self.recent) < (self.recent.maxlen or 0) else None
+
+
+_NONE: list[Any] = []
 
 
 class Groups:
@@ -94,7 +90,7 @@ class Groups:
     def of(self, idx: int) -> list[Any]:
         """The rows of an entry; those of no entry are complained of."""
         if self._next is None or self._next[0] > idx:
-            return []
+            return _NONE
         found = []
         while self._next is not None and self._next[0] <= idx:
             if self._next[0] == idx:

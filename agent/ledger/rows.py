@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any
 
@@ -75,9 +75,13 @@ def events(connection: Connection, kind: str | None = None, first: int = 0, last
 class Log:
     """Reads a stretch of the log; roots that were not kept because nothing changed are filled in."""
 
-    def __init__(self, connection: Connection, complain: Complain = refuse) -> None:
+    def __init__(
+        self, connection: Connection, complain: Complain = refuse, scopes: Iterable[Body] | None = None
+    ) -> None:
         self._connection = connection
         self._complain = complain
+        self._scopes = scopes
+        """Scope events, where the caller has them at hand."""
         self._kinds: dict[int, str] = {}
         self._roots: dict[int, bytes | None] = {}
         self._froots: dict[int, bytes | None] = {}
@@ -86,14 +90,15 @@ class Log:
     def entries(self, first: int, last: int) -> Iterator[Entry]:
         """Entries first..last-1 in order."""
         self._first = first
-        before = events(self._connection, "scope", 0, first)
-        self._kinds = {body["t"]: body["kind"] for body in before if "kind" in body}
+        before = events(self._connection, "scope", 0, first) if self._scopes is None else self._scopes
+        self._kinds = {body["t"]: body["kind"] for body in before if "kind" in body and body["idx"] < first}
+        readers = (self._poll, self._judged, self._event)
         for start in range(first, last, CHUNK):
             rows = self._chunk(start, min(start + CHUNK, last))
             if len(rows) < min(CHUNK, last - start):
                 self._complain("missing", f"entries {start} to {min(start + CHUNK, last) - 1}", "not all are there")
             for _, number, row in rows:
-                entry = (self._poll, self._judged, self._event)[number](row)
+                entry = readers[number](row)
                 if entry is not None:
                     yield entry
 

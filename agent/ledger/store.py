@@ -215,12 +215,14 @@ def _engine(url: URL, read_only: bool) -> Engine:
     path = _path(url)
 
     def connect() -> sqlite3.Connection:
-        mode = _ro_mode(path) if read_only else "mode=rwc"
+        mode = _reading_mode(path) if read_only else "mode=rwc"
         connection = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?{mode}", uri=True, timeout=BUSY_MS / 1000, check_same_thread=False,
             isolation_level=None,
         )  # fmt: skip
-        if not read_only:
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+        else:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA cache_size=-16384")
@@ -246,7 +248,9 @@ def _file_exists(path: Path) -> bool:
         with path.open("rb") as file:
             if file.read(len(_MAGIC)) != _MAGIC:
                 raise StoreError(f"{path} is no SQLite database; it was not touched")
-        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?{_ro_mode(path)}", uri=True)) as connection:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(path.absolute()))}?{_looking_mode(path)}", uri=True)
+        ) as connection:
             rows = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}") from None
@@ -263,8 +267,13 @@ def _ours(tables: set[str], name: str) -> bool:
     return True
 
 
-def _ro_mode(path: Path) -> str:
-    """How to open a file without writing: a journal beside it has to be read as well."""
+def _reading_mode(path: Path) -> str:
+    """How to open a store for reading: with locks, as it may be written meanwhile, wherever they can be had."""
+    return "mode=rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else _looking_mode(path)
+
+
+def _looking_mode(path: Path) -> str:
+    """How to look into a file that may not be ours: nothing is made beside it."""
     journal = path.with_name(path.name + "-wal")
     return "mode=ro" if journal.exists() else "mode=ro&immutable=1"
 

@@ -10,6 +10,7 @@ from agent.facts import Context, Facts
 from agent.guard import attempt
 from agent.model import Reason, Verdict, failed, passed, undecided
 from agent.registry import check
+from checks.mlflow.holding import VERSIONS
 
 GENERIC = frozenset(
     {"root", "ubuntu", "jovyan", "ec2-user", "sagemaker-user", "runner", "airflow", "unknown", "admin", "mlflow"}
@@ -29,10 +30,15 @@ def promotion_has_approval(promotion: Facts, ctx: Context) -> Verdict:
     them). Both times are intervals between polls; where they overlap the order is not proven.
     """
     states = promotion.plain("approvals")
+    known = promotion["approvals_known_until"]
     begin, end = _ms(promotion["interval"]["not_before"]), _ms(promotion["interval"]["not_after"])
     before = [state for state in states if _ms(state["not_after"]) <= begin]
     later = [state for state in states if _ms(state["not_after"]) > begin]
     facts = {"how": promotion["how"], "promoted": promotion.plain("interval")}
+    if known is None or _ms(known) < end:
+        # an approval that was there before may have been withdrawn, one that was not there may have come
+        ctx.here(VERSIONS[promotion["kind"]]).count()
+        return undecided(Reason.UNDETERMINED, "the version was not read again since its promotion", **facts)
     standing = before[-1] if before and before[-1]["by"] else None
     close = [state for state in later if state["not_before"] is None or _ms(state["not_before"]) < end]
     if standing and not [state for state in close if state["by"] != standing["by"]]:
@@ -46,9 +52,6 @@ def promotion_has_approval(promotion: Facts, ctx: Context) -> Verdict:
             f"{promotion['interval']['not_after']}",
             **facts, approval=first,
         )  # fmt: skip
-    known = promotion["approvals_known_until"]
-    if known is None or _ms(known) < end:
-        return undecided(Reason.UNDETERMINED, "the version was not read again since its promotion", **facts)
     return failed(f"no approval of the version was recorded when it was promoted, by {_spoken(promotion)}", **facts)
 
 

@@ -26,6 +26,8 @@ def mlflow_auth_required(server: Facts, ctx: Context) -> Verdict:
     answer = server["answer"]
     status, code, place = answer["status"], answer["error_code"], answer["redirects_to"]
     facts = {"status": status, "error_code": code, "redirects_to": place, "scheme": server["scheme"]}
+    if status >= 500:
+        return undecided(Reason.UNDETERMINED, f"status {status}: nobody was let in and nobody refused", **facts)
     if answer["is_mlflow"] and status not in (401, 403) and code not in _REFUSALS:
         return failed(f"MLflow answers a request without credentials (status {status})", **facts)
     if 300 <= status < 400 and place:

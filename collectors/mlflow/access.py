@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 from agent.model import Json, Record, SourceError
 from agent.registry import stream
 from collectors.mlflow.client import MlflowServer, timeout_s
-from collectors.mlflow.failures import gap_of_error
+from collectors.mlflow.failures import gap_of_error, gap_of_status
 
 _PATH = "/api/2.0/mlflow/experiments/search"
 _READ = 4096
 """Bytes of the answer that are looked at: enough for an error code."""
+_BUSY = (429, 503, 504)
+"""Statuses that say nothing of who may come in."""
 
 
 @stream("mlflow.server.access", per="server", every="1h", needs={"ProbeWithoutCredential": "none"})
@@ -47,6 +49,8 @@ def _probe(server: MlflowServer) -> dict[str, Json]:
                 body = answer.raw.read(_READ, decode_content=True) or b""
         except (requests.RequestException, HTTPError) as error:
             raise SourceError(gap_of_error(error, "ProbeWithoutCredential", None)) from None
+    if answer.status_code in _BUSY:
+        raise SourceError(gap_of_status(answer.status_code, "ProbeWithoutCredential", None))
     location = answer.headers.get("Location")
     return {
         "status": answer.status_code,

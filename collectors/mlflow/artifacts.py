@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from agent.collect import facet, spread
 from agent.model import Gap, Json, Reason, Record, SourceError
 from agent.registry import stream
+from collectors.files import reason_of
 from collectors.mlflow.client import MlflowServer
 from collectors.mlflow.registry import listed_versions, version_key
 
@@ -71,10 +72,15 @@ class _Files:
 
     def _in_place(self, path: str) -> bytes:
         location = self._server.call("GetModelVersionDownloadUri", self.name, self.version)
+        if not location:
+            raise SourceError(Gap(Reason.MALFORMED, op="GetModelVersionDownloadUri", code="NoLocation"))
         parts = urlsplit(location)
         if parts.scheme not in ("", "file"):
             raise _unread(Reason.UNSUPPORTED, f"ArtifactStore:{parts.scheme}")
         folder = Path(unquote(parts.path) if parts.scheme else location)
+        if not folder.is_absolute():
+            # relative to where the client stood that logged the model
+            raise _unread(Reason.UNREACHABLE, "RelativeFolder")
         try:
             with (folder / path).open("rb") as file:
                 body = file.read(_LIMIT + 1)
@@ -83,7 +89,7 @@ class _Files:
             here = folder.is_dir() or self._server.access.url.startswith("sqlite")
             raise _unread(Reason.UNREACHABLE, _NO_FILE if here else "NoSuchFolder") from None
         except OSError as error:
-            raise _unread(Reason.DENIED, type(error).__name__) from None
+            raise _unread(reason_of(error), type(error).__name__) from None
         if len(body) > _LIMIT:
             raise _unread(Reason.MALFORMED, "TooLarge")
         return body

@@ -219,7 +219,8 @@ def _exceptions() -> tuple[type[Exception], ...]:
     import requests
 
     library()
+    from google.protobuf.json_format import ParseError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, requests.RequestException, SQLAlchemyError, OSError
+    return MlflowException, requests.RequestException, ParseError, SQLAlchemyError, OSError

@@ -41,6 +41,8 @@ _STATUSES = {
     504: "DEADLINE_EXCEEDED",
 }
 _RETRIED = ("RetryError", "MaxRetryError", "ResponseError")
+_UNREADABLE = {"DecodeError": "NotDecoded", "ParseError": "NotTheAnswer"}
+"""What is raised for a body whose compression is broken, and for JSON that is no answer of the operation."""
 
 
 def gap_of_status(status: int, op: str, need: str | None) -> Gap:
@@ -57,6 +59,8 @@ def gap_of_error(error: BaseException, op: str, need: str | None) -> Gap:
             return _gap(Reason.TIMEOUT, op, "Timeout", need)
         if name in _RETRIED and (status := re.search(r"too many (\d+)", str(cause))):
             return gap_of_status(int(status[1]), op, need)
+        if name in _UNREADABLE:
+            return _gap(Reason.MALFORMED, op, _UNREADABLE[name], need)
     for cause in _causes(error):
         if isinstance(cause, (ConnectionError, OSError)):
             return _gap(Reason.UNREACHABLE, op, type(cause).__name__, need)

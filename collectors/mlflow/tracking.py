@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from agent.model import Gap, Json, Record, SourceError, Window
+from agent.model import Gap, Json, Reason, Record, SourceError, Window
 from agent.registry import stream
 from collectors.mlflow.client import MlflowServer
 from collectors.mlflow.failures import ABSENT
@@ -85,12 +85,15 @@ def _by_id(server: MlflowServer, run_ids: Iterable[str], experiments: Iterable[s
 def _sought(server: MlflowServer, run_id: str, experiments: Mapping[str, str]) -> Record | Gap:
     """A run that the search did not show: gone for good, or only hidden from this caller."""
     try:
-        return _record(server, server.call("GetRun", run_id), experiments)
+        run = server.call("GetRun", run_id)
     except SourceError as error:
         if error.gap.code in ABSENT:
             return Record(run_id, {"run_id": run_id, "lifecycle_stage": "gone"})
         gap = error.gap
         return Gap(gap.reason, gap.op, gap.code, gap.need, key=run_id)
+    if run.info.run_id != run_id:
+        return Gap(Reason.MALFORMED, "GetRun", "OtherRun", key=run_id)
+    return _record(server, run, experiments)
 
 
 def _record(server: MlflowServer, run: Any, experiments: Mapping[str, str]) -> Record:

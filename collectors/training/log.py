@@ -13,6 +13,7 @@ from typing import Any
 from agent.clock import parse_iso
 from agent.model import Gap, Json, Reason, Record, SourceError, Window
 from agent.registry import stream
+from collectors.files import reason_of
 from collectors.training import JobLog
 from collectors.training.normal import STATUSES, job_status
 
@@ -21,11 +22,13 @@ _OBJECTS = ("image", "network", "encryption", "code", "env", "params", "tags", "
 _TIMES = ("created_at", "started_at", "ended_at")
 REQUIRED = ("job_id", "name", "created_at", "status", "started_by")
 ENDINGS = (".jsonl", ".jsonl.gz")
+OPEN = ("running", "unknown")
+"""Statuses that are not the last."""
 
 
 @stream(
     "trainlog.training.jobs", kind="life", per="source", every="6h", tags=["/env", "/tags"], unordered=["/env_names"],
-    is_open=lambda facts: facts.get("status") in ("running", "unknown"),
+    is_open=lambda facts: facts.get("status") in OPEN,
     needs={"ListLog": "read access to the folder with the job log", "ReadLog": "read access to the job log"},
 )  # fmt: skip
 def jobs(log: JobLog, window: Window) -> Iterator[Record | Gap]:
@@ -33,13 +36,25 @@ def jobs(log: JobLog, window: Window) -> Iterator[Record | Gap]:
     # Every file is read each time: a line may come late, into an old file, with an old time.
     del window
     newest: dict[str, Record | Gap] = {}
+    unended: set[str] = set()
+    doubts: dict[str, Gap] = {}
     for path in _files(log):
         for found in _read(log, path):
             if found.key is None:
                 yield found
+                # what could not be read may tell of the end of any job that has none so far
+                doubts.update(dict.fromkeys(unended, found))
+                unended.clear()
             else:
                 newest[found.key] = found
-    yield from newest.values()
+                doubts.pop(found.key, None)
+                (unended.add if _is_open(found) else unended.discard)(found.key)
+    for key, job in newest.items():
+        yield Record(key, {**job.facts, "status": doubts[key]}) if isinstance(job, Record) and key in doubts else job
+
+
+def _is_open(job: Record | Gap) -> bool:
+    return isinstance(job, Record) and job.facts["status"] in OPEN
 
 
 def _files(log: JobLog) -> list[Path]:
@@ -51,7 +66,7 @@ def _files(log: JobLog) -> list[Path]:
     except FileNotFoundError:
         raise SourceError(Gap(Reason.UNREACHABLE, op="ListLog", code="NoSuchPath")) from None
     except OSError as error:
-        raise SourceError(Gap(Reason.DENIED, op="ListLog", code=type(error).__name__, need=need)) from None
+        raise SourceError(_unread(error, "ListLog", type(error).__name__, need)) from None
     return [log.path]
 
 
@@ -67,8 +82,13 @@ def _read(log: JobLog, path: Path) -> Iterator[Any]:
     except (EOFError, gzip.BadGzipFile, zlib.error):
         yield Gap(Reason.MALFORMED, op="ReadLog", code=f"{name}:BadGzip")
     except OSError as error:
-        yield Gap(Reason.DENIED, op="ReadLog", code=f"{name}:{type(error).__name__}", need=need)
+        yield _unread(error, "ReadLog", f"{name}:{type(error).__name__}", need)
     log.page()
+
+
+def _unread(error: OSError, op: str, code: str, need: str) -> Gap:
+    reason = reason_of(error)
+    return Gap(reason, op=op, code=code, need=need if reason is Reason.DENIED else None)
 
 
 def _job(line: bytes, place: str) -> Record | Gap:

@@ -66,5 +66,4 @@ def test_bytes_of_an_unchanged_poll(ledger: Ledger, tmp_path: Path, records: int
         sweep(number)
     each = (used(path) - before) / (SWEEPS * len(TARGETS))
     ledger.close()
-    print(each)
     assert each <= 80, f"{each:.1f} bytes"

@@ -276,6 +276,7 @@ SERVER = {
         ({"status": 302, "redirects_to": "login.example.com"}, {}, NE, "login.example.com"),
         ({"status": 200}, {}, NE, "not MLflow"),
         ({"status": 502}, {}, NE, "502"),
+        ({"status": 500, "error_code": "INTERNAL_ERROR", "is_mlflow": True}, {}, NE, "nobody was let in"),
         ({}, {"scheme": "http"}, FAIL, "over http"),
         ({}, {"scheme": "http", "host_is": "loopback"}, PASS, "401"),
         ({}, {"scheme": "http", "host_is": "private"}, FAIL, "over http"),

@@ -72,6 +72,7 @@ def test_files_of_a_version(store: Store, source_of: Make) -> None:
     [
         ("s3://models/fraud", ("unsupported", "ArtifactStore:s3")),
         ("/nowhere/at/all", None),
+        ("models/fraud", ("unreachable", "RelativeFolder")),
         ("{tmp}/broken", ("malformed", "NotMLmodel")),
         ("{tmp}/binary", ("malformed", "NotUTF8")),
         ("{tmp}/large", ("malformed", "TooLarge")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,12 +36,15 @@ NO_FAULT = {
     ("ProbeWithoutCredential", "misshapen"): "a body that is not MLflow's is kept as just that, and judged as such",
 }
 CASES = [
-    (name, operation, fault)
+    (name, operation, fault, when)
     for name, spec in STREAMS.items()
     for operation in spec.needs
     for fault in FAULTS
     if (operation, fault) not in NO_FAULT
+    for when in ("newest", "always")
+    if when == "newest" or fault == "denied"
 ]
+"""`always`: a permission that was never given."""
 IN_PLACE = ("denied", "malformed")
 """What can go wrong with a file on a disk: it has no mark of its length, and nobody who throttles."""
 
@@ -76,11 +80,14 @@ def told(template: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def _sweeps(world: World, server: Answering, jobs: Snapshot) -> list[Sweep]:
     """Twice before the promotion, once after it: what was approved has then been seen before it began to hold."""
-    before, after = (
-        {JOBS: jobs, **{name: poll(FaultySource(server, path), name) for name in STREAMS}}
-        for path in (world.before, world.after)
-    )
-    return [before, before, after]
+    before: Sweep = {JOBS: jobs, **{name: poll(FaultySource(server, world.before), name) for name in STREAMS}}
+    after = {name: poll(FaultySource(server, world.after), name, _window(before[name])) for name in STREAMS}
+    return [before, before, {JOBS: jobs, **after}]
+
+
+def _window(earlier: Snapshot) -> Window | None:
+    """What a later poll reads: everything here, and what the earlier one left open."""
+    return replace(earlier.window, open_keys=earlier.open_keys) if earlier.window else None
 
 
 def _jobs(folder: Path, run_id: str) -> Snapshot:
@@ -106,20 +113,18 @@ def test_the_two_worlds_differ_in_every_check(told: Any) -> None:
 
 def test_every_declared_operation_is_among_the_cases() -> None:
     declared = {(name, operation) for name, spec in STREAMS.items() for operation in spec.needs}
-    assert {(name, operation) for name, operation, _ in CASES} == declared
+    assert {(name, operation) for name, operation, _, _ in CASES} == declared
 
 
-@pytest.mark.parametrize("when", ["newest", "always"])
-@pytest.mark.parametrize(("stream", "operation", "fault"), CASES)
+@pytest.mark.parametrize(("stream", "operation", "fault", "when"), CASES)
 def test_nothing_unseen_is_judged(
     told: Any, monkeypatch: pytest.MonkeyPatch, stream: str, operation: str, fault: str, when: str
 ) -> None:
     """A fault in the newest poll, or one that was there from the first."""
-    if when == "always" and fault != "denied":
-        return
-    faulty = {AFTER: _poll(told, monkeypatch, told.good.after, stream, operation, fault)}
+    window = told.chronicle.good[AFTER][stream].window
+    faulty = {AFTER: _poll(told, monkeypatch, told.good.after, window, stream, operation, fault)}
     if when == "always":
-        earlier = _poll(told, monkeypatch, told.good.before, stream, operation, fault)
+        earlier = _poll(told, monkeypatch, told.good.before, None, stream, operation, fault)
         faulty |= dict.fromkeys(BEFORE, earlier)
     assert told.chronicle.wrong(faulty, operation, fault) == []
 
@@ -133,7 +138,13 @@ def test_files_that_cannot_be_read_in_place(told: Any, fault: str) -> None:
 
 
 def _poll(
-    told: Any, monkeypatch: pytest.MonkeyPatch, database: Path, stream: str, operation: str, fault: str
+    told: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    database: Path,
+    window: Window | None,
+    stream: str,
+    operation: str,
+    fault: str,
 ) -> Snapshot:
     """One poll in which the operation goes wrong; it must have been called."""
     method, front = METHODS.get(operation), told.front
@@ -144,7 +155,7 @@ def _poll(
     if fault == "timeout":
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "0.5")
     try:
-        snapshot = poll(source, stream)
+        snapshot = poll(source, stream, window)
     finally:
         front.fault = ""
         front.over.set()

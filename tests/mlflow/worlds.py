@@ -71,7 +71,7 @@ def _world(start: Path, template: Store, folder: Path, runs: tuple[str, str, str
     client = client_of(before)
     files = _files(folder / name, template, good=good)
     client.create_model_version("fraud", str(files), run_id=runs[1])
-    _train(client, *runs, good=good)
+    _train(client, runs[0], runs[1], good=good)
     client.set_registered_model_alias("fraud", "production", "1")
     client.set_prompt_alias("greeting", "production", 1)
     if good:
@@ -83,13 +83,15 @@ def _world(start: Path, template: Store, folder: Path, runs: tuple[str, str, str
     client = client_of(after)
     client.set_registered_model_alias("fraud", "production", "2")
     client.set_prompt_alias("greeting", "production", 2)
-    if not good:
+    if good:
+        client.set_terminated(runs[2], end_time=STARTED_MS + 1000)
+    else:
         client.delete_model_version("fraud", "1")
     folders = {("fraud", "1"): _made(template), ("fraud", "2"): files, ("toy", "1"): folder / "toy"}
     return World(before, after, runs[1], folders, open=not good)
 
 
-def _train(client: Any, first: str, second: str, nightly: str, *, good: bool) -> None:
+def _train(client: Any, first: str, second: str, *, good: bool) -> None:
     """What the runs did, or failed to do."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -101,7 +103,6 @@ def _train(client: Any, first: str, second: str, nightly: str, *, good: bool) ->
         data = Dataset(name="tx", digest="3f9a1c22", source_type="s3", source='{"uri": "s3://training/tx"}')
         client.log_inputs(second, [DatasetInput(dataset=data, tags=[InputTag("mlflow.data.context", "training")])])
         client.set_terminated(second, end_time=STARTED_MS + 1000)
-        client.set_terminated(nightly, end_time=STARTED_MS + 1000)
         return
     client.set_tag(first, "mlflow.source.git.commit", "main")
     for run_id in (first, second):

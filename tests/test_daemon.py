@@ -1,0 +1,183 @@
+"""The daemon on a simulated clock: every slot ends as something, an absence is one event, nothing is polled twice."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agent import registry as registry_module
+from agent.claims import Claims
+from agent.collect import collect
+from agent.daemon import Daemon
+from agent.ledger import Ledger
+from agent.model import Gap, PollStatus, Reason, Record, Scope, SourceError, Target, passed
+from agent.redact import Redactor
+from agent.registry import Registry, check, stream
+from agent.schedule import Coverage, Term, classify, slot_of
+from agent.settings import Settings
+from agent.sweep import Plan, Planned
+
+HOUR = 3_600_000
+START = 1_800_000_000_000 // (24 * HOUR) * 24 * HOUR
+
+
+class Toy:
+    """A source with an hourly and a daily stream, which a test can break."""
+
+    name = "toy"
+
+    def __init__(self):
+        self.broken, self.asked = False, []
+
+    def scopes(self, per):
+        return [Scope("toy:1", "toy:1")]
+
+    def open(self, scope, needs, tape):
+        if self.broken:
+            raise SourceError(Gap(Reason.UNREACHABLE, "Open"))
+        return self
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    made = Registry()
+    monkeypatch.setattr(registry_module, "REGISTRY", made)
+    for name, every in (("toy.fast.things", "1h"), ("toy.slow.things", "1d")):
+
+        @stream(name, per="one", every=every, needs={"Open": "open"})
+        def things(toy, name=name):
+            """Things."""
+            toy.asked.append(name)
+            yield Record("thing", {"name": name})
+
+    @check("thing-there", over="toy.fast.things")
+    def there(thing, ctx):
+        """The thing is there."""
+        return passed("there")
+
+    return made
+
+
+class Life:
+    """One ledger over the lives of several daemon processes."""
+
+    def __init__(self, folder, registry):
+        self.registry, self.toy, self.at = registry, Toy(), START
+        self.ledger = Ledger.open(f"sqlite:///{folder}/e.db", folder / "key", create=True, now_ms=START)
+        scope = Scope("toy:1", "toy:1")
+        self.plan = Plan(
+            [
+                Planned(spec, self.toy, Target(spec.name, scope, spec.kind, spec.every_s, spec.collector))
+                for spec in registry.streams.values()
+            ]
+        )
+
+    def daemon(self):
+        return Daemon(
+            self.ledger, self.registry, Settings(), self.plan, Redactor(b"k" * 32, ()), Claims(None), now=lambda: self.at
+        )
+
+    def run(self, daemon, hours):
+        for _ in range(hours):
+            daemon.collect_due()
+            daemon.seal_when_due()
+            self.at += HOUR
+
+    def kinds(self):
+        return [line["k"] for line in self.ledger.events()]
+
+
+@pytest.fixture
+def life(tmp_path, registry):
+    made = Life(tmp_path, registry)
+    yield made
+    made.ledger.close()
+
+
+def test_each_slot_is_polled_once_and_never_again(life):
+    daemon = life.daemon()
+    daemon.start()
+    life.run(daemon, 3)
+    daemon.collect_due()
+    again = life.daemon()
+    again.start()
+    again.collect_due()
+    assert life.toy.asked.count("toy.slow.things") == 1
+    assert life.toy.asked.count("toy.fast.things") == 4
+    slots = [(poll.target_id, poll.slot_ms) for poll in life.ledger.polls()]
+    assert len(set(slots)) == len(slots) == 5
+
+
+def test_every_slot_ends_as_collected_failed_or_missed_and_an_outage_is_one_event(life):
+    daemon = life.daemon()
+    daemon.start()
+    life.run(daemon, 2)
+    life.toy.broken = True
+    life.run(daemon, 2)
+    life.toy.broken = False
+    life.run(daemon, 1)
+    daemon.stop()
+    life.at += 5 * HOUR
+    back = life.daemon()
+    back.start()
+    life.run(back, 2)
+    assert life.kinds().count("outage") == 1
+    (outage,) = life.ledger.events("outage")
+    assert (outage["to"], outage["why"]) == (START + 10 * HOUR, "stopped")
+    (row,) = [row for row in life.ledger.targets().values() if row.target.stream == "toy.fast.things"]
+    polls = list(life.ledger.polls(row.id))
+    found = classify(row.target.kind, Term(START, life.at, row.target.every_s), polls)
+    assert [slot.coverage for slot in found] == (
+        [Coverage.COVERED] * 2
+        + [Coverage.BRIDGED] * 2
+        + [Coverage.COVERED]
+        + [Coverage.BRIDGED] * 5
+        + [Coverage.COVERED] * 2
+    )
+    assert [poll.status for poll in polls].count(PollStatus.FAILED) == 2
+
+
+def test_a_daemon_that_was_killed_left_no_clean_end(life):
+    daemon = life.daemon()
+    daemon.start()
+    life.run(daemon, 1)
+    life.at += 30 * HOUR
+    life.daemon().start()
+    (outage,) = life.ledger.events("outage")
+    assert outage["why"] == "no clean end before it"
+
+
+def test_a_manual_collection_covers_the_slot_it_lies_in(life):
+    daemon = life.daemon()
+    daemon.start()
+    for item in life.plan.targets:
+        life.ledger.append_poll(collect(item.target, item.spec, life.toy, Redactor(b"k" * 32, ()), now=lambda: life.at))
+    assert daemon.collect_due() is None
+
+
+def test_it_seals_when_idle_too(life):
+    daemon = life.daemon()
+    daemon.start()
+    notes = len(life.ledger.notes())
+    life.at += 2 * HOUR
+    daemon.seal_when_due()
+    assert len(life.ledger.notes()) == notes + 1
+    daemon.seal_when_due()
+    assert len(life.ledger.notes()) == notes + 1
+
+
+def test_a_target_no_longer_configured_is_retired(life):
+    life.daemon().start()
+    life.plan.targets.pop()
+    life.daemon().start()
+    ended = [row.target.stream for row in life.ledger.targets().values() if row.ended]
+    assert ended == ["toy.slow.things"]
+    assert json.dumps(life.kinds()).count("scope") == 3
+
+
+def test_the_grid_is_the_same_for_everybody():
+    assert slot_of(3600, START + 5) == START
