@@ -90,7 +90,10 @@ def test_the_example_explains_every_key_and_gives_the_defaults(tmp_path: Path) -
             "[thresholds]\nkey_max_age_day = 9\n",
             ":2: thresholds.key_max_age_day: unknown key; did you mean key_max_age",
         ),
-        ("[thresholds]\nroot_unused_days = 0\n", ":2: thresholds.root_unused_days: input should be greater than or equal to 1"),
+        (
+            "[thresholds]\nroot_unused_days = 0\n",
+            ":2: thresholds.root_unused_days: input should be greater than or equal to 1",
+        ),
         ("[profiles.m]\nmetrics = { auc = {} }\n", ":2: profiles.m.metrics.auc: give min, max or both"),
         (
             "[entity]\nperiod = { first_day = 2026-02-01, last_day = 2026-01-01 }\n",

@@ -24,6 +24,7 @@ PROVIDER_LIBRARIES = {
     "botocore": "collectors/aws",
     "mlflow": "collectors/mlflow",
     "google": "collectors/gcp",
+    "google.protobuf": "collectors/mlflow",
     "azure": "collectors/azure",
     "moto": "",
     "time_machine": "",
@@ -131,7 +132,8 @@ def test_provider_libraries_stay_in_their_packages(file: Path) -> None:
         if node in types_only or inside.startswith("agent/demo"):
             continue
         for module in imported(node):
-            home = PROVIDER_LIBRARIES.get(module.partition(".")[0])
+            names = module.split(".")
+            home = PROVIDER_LIBRARIES.get(".".join(names[:2]), PROVIDER_LIBRARIES.get(names[0]))
             assert home is None or (home and inside.startswith(home)), f"{where(file, node)}: {module}"
 
 

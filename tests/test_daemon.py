@@ -78,7 +78,13 @@ class Life:
 
     def daemon(self):
         return Daemon(
-            self.ledger, self.registry, Settings(), self.plan, Redactor(b"k" * 32, ()), Claims(None), now=lambda: self.at
+            self.ledger,
+            self.registry,
+            Settings(),
+            self.plan,
+            Redactor(b"k" * 32, ()),
+            Claims(None),
+            now=lambda: self.at,
         )
 
     def run(self, daemon, hours):

@@ -22,7 +22,7 @@ from agent.ledger.memory import Memory
 from agent.ledger.merkle import EMPTY, consistency, inclusion
 from agent.ledger.nodes import Nodes
 from agent.ledger.receipt import unpack, unpack_ids
-from agent.ledger.rows import CHUNK, Log, events, froot_before, root_before, size_of
+from agent.ledger.rows import CHUNK, Log, events, froot_before, roots_before, size_of
 from agent.ledger.schema import (
     asof_ms,
     blob,
@@ -211,18 +211,19 @@ class Reader:
         kinds = {body["t"]: body["kind"] for body in self._scopes(connection) if "kind" in body}
         roots: dict[int, bytes | None] = {}
         query = sa.select(poll, slot_ms.label("slot_ms"), asof_ms.label("asof_ms")).where(*where).order_by(poll.c.idx)
-        for row in connection.execute(query).yield_per(CHUNK):
-            target_id, kind = row.target_id, kinds[row.target_id]
-            if target_id not in roots:
-                events_only = kind == Kind.EVENTS
-                roots[target_id] = EMPTY if events_only else root_before(connection, target_id, row.idx)
-            root = carried(row.status, row.root, roots[target_id])
-            if kind != Kind.EVENTS and root is not None:
-                roots[target_id] = root
-            yield Poll(
-                row.idx, target_id, row.slot_ms, row.start_ms, row.dur_ms, row.asof_ms, row.from_ms, row.to_ms,
-                _STATUS[row.status], Reason(row.why) if row.why else None, row.n, row.gaps, row.calls, root,
-            )  # fmt: skip
+        for rows in connection.execute(query).yield_per(CHUNK).partitions():
+            first = {row.target_id: row.idx for row in reversed(rows) if row.target_id not in roots}
+            known = roots_before(connection, first.values())
+            roots.update((target_id, known.get(idx)) for target_id, idx in first.items())
+            for row in rows:
+                target_id, of_events = row.target_id, kinds[row.target_id] == Kind.EVENTS
+                root = carried(row.status, row.root, EMPTY if of_events else roots[target_id])
+                if not of_events and root is not None:
+                    roots[target_id] = root
+                yield Poll(
+                    row.idx, target_id, row.slot_ms, row.start_ms, row.dur_ms, row.asof_ms, row.from_ms, row.to_ms,
+                    _STATUS[row.status], Reason(row.why) if row.why else None, row.n, row.gaps, row.calls, root,
+                )  # fmt: skip
 
     # -- states and histories --------------------------------------------------------------
 

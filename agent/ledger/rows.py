@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent.errors import IntegrityError
+from agent.ledger.documents import batches
 from agent.ledger.lines import FAILED, Body, JudgedRow, PollRow, carried, judged_body, ordered, poll_body
 from agent.ledger.merkle import EMPTY
 from agent.ledger.receipt import unpack, unpack_ids
@@ -106,8 +107,10 @@ class Log:
         rows: list[tuple[int, int, Any]] = []
         for number, (query, table) in enumerate(((POLLS, poll), (JUDGED, judged), (sa.select(event), event))):
             stretch = query.where(table.c.idx >= first, table.c.idx < last).order_by(table.c.idx)
-            found = self._connection.execute(stretch)
-            rows += [(row[0], number, row) for row in found.all()]
+            found = self._connection.execute(stretch).all()
+            if table is poll:
+                self._learn_roots(found)
+            rows += [(row[0], number, row) for row in found]
         rows.sort(key=itemgetter(0))
         return rows
 
@@ -122,7 +125,7 @@ class Log:
         except ValueError as error:
             self._complain("receipt", f"entry {row.idx}", str(error))
             return None
-        before = EMPTY if kind == "events" else self._root_before(row.target_id, row.idx)
+        before = EMPTY if kind == "events" else self._roots[row.target_id]
         root = carried(row.status, row.root, before)
         if row.root is not None and (row.status == FAILED or row.root == before):
             self._complain("root-kept", f"entry {row.idx}", "a root is kept though it did not change")
@@ -165,10 +168,15 @@ class Log:
             self._kinds[number] = kind
         return idx, line, body
 
-    def _root_before(self, target_id: int, idx: int) -> bytes | None:
-        if target_id not in self._roots:
-            self._roots[target_id] = root_before(self._connection, target_id, idx) if self._first else None
-        return self._roots[target_id]
+    def _learn_roots(self, rows: Iterable[Any]) -> None:
+        """Roots of the targets whose first poll of this stretch is among the rows, before that poll."""
+        new: dict[int, int] = {}
+        for row in rows:
+            if row.target_id not in self._roots:
+                new.setdefault(row.target_id, row.idx)
+        if new:
+            known = roots_before(self._connection, new.values()) if self._first else {}
+            self._roots.update((target_id, known.get(idx)) for target_id, idx in new.items())
 
     def _froot_before(self, judging_id: int, idx: int) -> bytes | None:
         if judging_id not in self._froots:
@@ -176,14 +184,21 @@ class Log:
         return self._froots[judging_id]
 
 
-def root_before(connection: Connection, target_id: int, idx: int) -> bytes | None:
-    """Newest kept root of a target's polls before an index."""
-    return connection.execute(
-        sa.select(poll.c.root)
-        .where(poll.c.target_id == target_id, poll.c.idx < idx, poll.c.root.is_not(None))
-        .order_by(poll.c.idx.desc())
+def roots_before(connection: Connection, indices: Iterable[int]) -> dict[int, bytes]:
+    """For each of these polls the newest root kept before it by its target; none where there is none."""
+    older = poll.alias()
+    root = (
+        sa.select(older.c.root)
+        .where(older.c.target_id == poll.c.target_id, older.c.idx < poll.c.idx, older.c.root.is_not(None))
+        .order_by(older.c.idx.desc())
         .limit(1)
-    ).scalar()
+        .scalar_subquery()
+    )
+    found: dict[int, bytes] = {}
+    for batch in batches(indices):
+        rows = connection.execute(sa.select(poll.c.idx, root).where(poll.c.idx.in_(batch)))
+        found.update((idx, before) for idx, before in rows if before is not None)
+    return found
 
 
 def froot_before(connection: Connection, judging_id: int, idx: int) -> bytes | None:
