@@ -169,7 +169,6 @@ class Tape:
     request_id: str | None = None
     skew_ms: int = 0
     """Provider's clock minus ours, from the first answer's Date header."""
-    hits: list[str] = field(default_factory=list)
 
 
 class Source(Protocol):

@@ -62,11 +62,8 @@ class Outcome:
     """How a sweep ended."""
 
     polls: dict[str, Snapshot] = field(default_factory=dict)
-    indices: dict[str, int] = field(default_factory=dict)
     unseen: Counter[Gap] = field(default_factory=Counter)
     """Every kind of gap met and how often, unreached sources included."""
-    seconds: dict[str, float] = field(default_factory=dict)
-    changed: int = 0
 
     def count(self, status: PollStatus) -> int:
         """How many targets ended so."""
@@ -160,7 +157,9 @@ def _last(ledger: Ledger, kind: str) -> dict[str, Any] | None:
     line: dict[str, Any] | None = None
     for line in ledger.events(kind):  # noqa: B007 - the newest is wanted
         pass
-    return {name: value for name, value in line.items() if name not in ("at", "idx", "k", "v")} if line else None
+    return (
+        {name: value for name, value in line.items() if name not in ("at", "docs", "idx", "k", "v")} if line else None
+    )
 
 
 def software(registry: Registry) -> dict[str, Any]:
@@ -201,7 +200,6 @@ def sweep(
     slot_of: Callable[[Target], int | None] = lambda _target: None,
     now: Callable[[], int] = clock.now_ms,
     on_poll: Callable[[Planned, Snapshot | None], None] = lambda _planned, _snapshot: None,
-    judge_all: bool = False,
     seal: bool = True,
 ) -> Outcome:
     """Collect these targets in parallel, then judge the scopes they belong to and seal.
@@ -211,63 +209,36 @@ def sweep(
     """
     numbers = ledger.declare([item.target for item in planned], now())
     outcome = Outcome()
-    for wave in _waves(planned):
-        _collect_wave(ledger, settings, wave, numbers, redactor, claims, slot_of, now, on_poll, outcome)
+
+    def run(item: Planned) -> tuple[Planned, Snapshot | None]:
+        number = numbers[item.target.name]
+        with claims.claim(number):
+            snapshot = collect(
+                item.target, item.spec, item.source, redactor,
+                slot_ms=slot_of(item.target), window=window(ledger, item.spec, number, now()), now=now,
+            )  # fmt: skip
+            try:
+                ledger.append_poll(snapshot)
+            except SlotTaken:
+                return item, None
+            finally:
+                snapshot.documents.close()
+        return item, snapshot
+
+    with ThreadPoolExecutor(settings.schedule.max_parallel, "collect") as pool:
+        for wave in _waves(planned):
+            for done in as_completed([pool.submit(run, item) for item in wave]):
+                item, snapshot = done.result()
+                if snapshot:
+                    outcome.polls[item.target.name] = snapshot
+                    outcome.unseen.update(snapshot.unseen)
+                on_poll(item, snapshot)
     rows = ledger.targets()
     touched = {rows[numbers[item.target.name]].judging_id for item in planned}
-    if touched or judge_all:
-        judge(ledger, registry, settings.rule_settings(), now(), None if judge_all else touched)
+    judge(ledger, registry, settings.rule_settings(), now(), touched)
     if seal:
         ledger.seal(now())
     return outcome
-
-
-def _collect_wave(
-    ledger: Ledger,
-    settings: Settings,
-    wave: Sequence[Planned],
-    numbers: Mapping[str, int],
-    redactor: Redactor,
-    claims: Claims,
-    slot_of: Callable[[Target], int | None],
-    now: Callable[[], int],
-    on_poll: Callable[[Planned, Snapshot | None], None],
-    outcome: Outcome,
-) -> None:
-    windows = {item.target.name: window(ledger, item.spec, numbers[item.target.name], now()) for item in wave}
-
-    def run(item: Planned) -> tuple[Planned, Snapshot]:
-        slot = slot_of(item.target)
-        return item, collect(
-            item.target, item.spec, item.source, redactor, slot_ms=slot, window=windows[item.target.name], now=now
-        )
-
-    with ThreadPoolExecutor(settings.schedule.max_parallel, "collect") as pool:
-        waiting = []
-        for item in wave:
-            claim = claims.claim(numbers[item.target.name])
-            claim.__enter__()
-            future = pool.submit(run, item)
-            waiting.append((future, claim))
-        claimed = dict(waiting)
-        for future in as_completed(claimed):
-            item, snapshot = future.result()
-            try:
-                _store(ledger, item, snapshot, outcome)
-                on_poll(item, snapshot)
-            except SlotTaken:
-                on_poll(item, None)
-            finally:
-                claimed[future].__exit__(None, None, None)
-                snapshot.documents.close()
-
-
-def _store(ledger: Ledger, item: Planned, snapshot: Snapshot, outcome: Outcome) -> None:
-    name = item.target.name
-    outcome.indices[name] = ledger.append_poll(snapshot)
-    outcome.polls[name] = snapshot
-    outcome.unseen.update(snapshot.unseen)
-    outcome.seconds[name] = snapshot.dur_ms / 1000
 
 
 def _waves(planned: Sequence[Planned]) -> list[list[Planned]]:

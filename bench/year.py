@@ -84,7 +84,7 @@ def simulate(store: Store, part: Slice) -> Simulated:
         )  # fmt: skip
         sizes.append(store.size())
         versions.append(store.ask("SELECT count(*) FROM change")[0][0])
-        if hour % 24 == 0:
+        if hour % 168 == 0:
             told(f"year: day {hour // 24} of {part.hours // 24}, {sizes[-1] / 1e6:,.1f} MB")
     return Simulated(store, part, sizes, versions, _taken(store))
 

@@ -185,5 +185,12 @@ def test_a_target_no_longer_configured_is_retired(life):
     assert json.dumps(life.kinds()).count("scope") == 3
 
 
+def test_what_collects_and_judges_is_said_when_it_changes_and_only_then(life):
+    life.daemon().start()
+    life.daemon().start()
+    said = {kind: life.kinds().count(kind) for kind in ("software", "config", "catalogue", "threshold")}
+    assert said == {"software": 1, "config": 1, "catalogue": 1, "threshold": 1}
+
+
 def test_the_grid_is_the_same_for_everybody():
     assert slot_of(3600, START + 5) == START
