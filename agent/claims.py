@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+AGAIN_S = 0.2
+"""How soon a claim that another process holds is asked for again."""
 
 
 class Claims:
@@ -21,11 +25,24 @@ class Claims:
         if self._file is None:
             yield
             return
-        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, number, os.SEEK_SET)
+        while not self._taken(number):
+            time.sleep(AGAIN_S)
         try:
             yield
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number, os.SEEK_SET)
+
+    def _taken(self, number: int) -> bool:
+        """Take a claim unless another process holds it.
+
+        Asked for again and again, since the system sees a deadlock, and refuses, where threads of two
+        processes wait for each other's claims and each would soon be given back.
+        """
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number, os.SEEK_SET)  # type: ignore[arg-type]
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
 
     def __enter__(self) -> Claims:
         """The claims, given back at the end of a `with`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import threading
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from agent import clock
+from agent.judge import judge
 from agent.model import PollStatus, Snapshot, Target
 from agent.registry import seconds
 from agent.schedule import slot_of
@@ -46,8 +48,11 @@ class Daemon:
     redactor: Redactor
     claims: Claims
     now: Callable[[], int] = clock.now_ms
+    replan: Callable[[], Plan] | None = None
+    """Plans anew: asked before each collection while a source has not named its scopes."""
     stopping: threading.Event = field(default_factory=threading.Event)
     _sealed_ms: int = 0
+    _busy: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> int:
         """Work until SIGTERM or SIGINT; the exit code (143, 130) comes back, the ledger closed cleanly."""
@@ -82,7 +87,18 @@ class Daemon:
         self.ledger.declare([item.target for item in self.plan.targets], at_ms)
         retire_absent(self.ledger, self.plan, at_ms)
         self.ledger.append_event("start", {"host": socket.gethostname(), "process": os.getpid()}, at_ms)
+        self._judge_left(at_ms)
         self.seal(at_ms)
+
+    def _judge_left(self, at_ms: int) -> None:
+        """Judge the scopes that have a poll which no judged line saw: the process before died in between."""
+        judged, rows = self.ledger.last_judged(), self.ledger.targets()
+        left = {
+            rows[number].judging_id
+            for number, poll in self.ledger.newest().items()
+            if (line := judged.get(rows[number].judging_id)) is None or poll.idx > line.upto
+        }
+        judge(self.ledger, self.registry, self.settings.rule_settings(), at_ms, left)
 
     def stop(self) -> None:
         """Say that the daemon ended cleanly, and seal."""
@@ -100,6 +116,7 @@ class Daemon:
         outcome = sweep(
             self.ledger, self.registry, self.settings, due, self.redactor, self.claims,
             slot_of=lambda target: slot_of(target.every_s, at_ms), now=self.now, on_poll=_told, seal=False,
+            stopping=self.stopping.is_set,
         )  # fmt: skip
         self.seal_when_due(SEAL_WHILE_BUSY_MS)
         return outcome
@@ -131,19 +148,36 @@ class Daemon:
 
     def _schedule(self, scheduler: BackgroundScheduler) -> None:
         """Fire wherever a slot of the grid begins, and once now for the slots under way."""
-        from apscheduler.triggers.combining import OrTrigger
-        from apscheduler.triggers.date import DateTrigger
         from apscheduler.triggers.interval import IntervalTrigger
 
-        step = gcd(*(item.target.every_s for item in self.plan.targets))
+        # of a source that has not named its scopes yet the intervals are not known
+        step = gcd(*(item.target.every_s for item in self.plan.targets), 3600 if self.plan.unreached else 0)
         jitter = self.settings.schedule.jitter
-        grid = IntervalTrigger(
-            seconds=step, start_date=datetime.fromtimestamp(0, UTC), jitter=None if jitter == "0s" else seconds(jitter)
-        )
-        now = DateTrigger(datetime.fromtimestamp(self.now() / 1000, UTC))
+        late_s = 0 if jitter == "0s" else min(seconds(jitter), step // 2)
+        # The trigger's own jitter is not used: it counts each firing from the one before, so that
+        # the delays add up and in the end step over a slot.
+        grid = IntervalTrigger(seconds=step, start_date=datetime.fromtimestamp(0, UTC))
+        scheduler.add_job(self._fire, args=[step, 0], misfire_grace_time=None)
         scheduler.add_job(
-            self.collect_due, OrTrigger([now, grid]), coalesce=True, max_instances=1, misfire_grace_time=step
+            self._fire, grid, args=[step, late_s], coalesce=True, max_instances=1, misfire_grace_time=step
         )
+
+    def _fire(self, step: int, late_s: int) -> None:
+        """Wait up to `late_s`, collect what is due, and again if slots began meanwhile; one at a time."""
+        self.stopping.wait(random.uniform(0, late_s))
+        with self._busy:
+            began = None
+            while not self.stopping.is_set() and began != slot_of(step, self.now()):
+                began = slot_of(step, self.now())
+                self.look_again()
+                self.collect_due()
+
+    def look_again(self) -> None:
+        """Plan anew while there are sources that could not name their scopes, and say which."""
+        if self.replan is not None and self.plan.unreached:
+            self.plan = self.replan()
+        for name, gap in self.plan.unreached.items():
+            log.warning("source not reached", source=name, why=gap.reason.value, op=gap.op, code=gap.code)
 
     def _outage(self, at_ms: int) -> None:
         """One event for the time since the last entry, when slots were owed and went by in it."""

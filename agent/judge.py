@@ -283,6 +283,8 @@ class _Reading:
         self.gaps = {i: gap for i, row in self.rows.items() if (gap := world.unseen(row))}
         for target_id in line.unseen:
             self.gaps.setdefault(target_id, Gap(Reason.STALE))
+        self.late = [row.target for i, row in self.rows.items() if i in self.gaps and i not in line.unseen]
+        """Targets that became too old only after they were judged."""
 
     def findings(self) -> Iterator[Finding]:
         """Stored findings first, then one per check of each unseen target that has none."""
@@ -309,6 +311,8 @@ class _Reading:
         if gap is not None and row is not None:
             verdict = _unseen_verdict(gap, row.target.name)
             body, at = finding_body(check, verdict), None
+        elif row is None and (lost := self._lost(check, key)):
+            body, at = finding_body(check, _unseen_verdict(Gap(Reason.STALE, code="TooOld"), lost)), None
         return Finding(
             check=check,
             key=key,
@@ -324,6 +328,21 @@ class _Reading:
             evidence=(poll.idx if poll else None, self.line.idx),
             digest=at,
         )
+
+    def _lost(self, check: str, key: str) -> str | None:
+        """A target too old by now on which a finding rests that is not about one of its records.
+
+        What happened stays as it was judged; how things stand does not outlive what it was read from.
+        """
+        for spec in self.registry.checks.get(check, ()) if self.late else ():
+            derived = self.registry.derived.get(spec.stream)
+            if derived and derived.kind is Kind.EVENTS:
+                continue
+            streams = derived.of if derived else (spec.once,)
+            for target in self.late:
+                if target.stream in streams or (derived and not derived.of and key == target.name):
+                    return target.name
+        return None
 
 
 def _stream_of(registry: Registry, check: str) -> str | None:

@@ -43,13 +43,14 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {
     "github-token": re.compile(r"(?<![A-Za-z0-9])(gh[pousr]_[A-Za-z0-9]{36,})"),
     "slack-token": re.compile(r"(?<![A-Za-z0-9])(xox[a-z]-[A-Za-z0-9-]{10,})"),
     "hf-token": re.compile(r"(?<![A-Za-z0-9])(hf_[A-Za-z0-9]{30,})"),
+    "model-api-key": re.compile(r"(?<![A-Za-z0-9])(sk-(?:proj|svcacct|admin|ant|or)-[\w-]{20,})", re.ASCII),
     "jwt": re.compile(r"(?<![\w-])(eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,})", re.ASCII),
     "url-credentials": re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"'<>]*:([^\s/@\"'<>]+)@(?!sha\d+:)"),
     "named-secret": re.compile(
         rf"(?i:[\w.-]*{_NAME}[\w.-]*)(?:[\"']?\s*=\s*[\"']?|[\"']\s*:\s*[\"'])([^\s\"',;&|<>]{{8,}})"
     ),
 }
-"""Pattern id -> expression whose group 1 is the secret; the ids are those of the catalogue."""
+"""Pattern id -> expression whose group 1 is the secret."""
 
 _AWS_SECRET = re.compile(r"[A-Za-z0-9/+]{40}")
 _AWS_NAME = re.compile(r"secret.?(?:access.?)?key|aws.{0,30}key", re.IGNORECASE)
@@ -69,7 +70,7 @@ _PLACEHOLDER = re.compile(
 )
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?")
 _POSSIBLE = re.compile(
-    rb"AKIA|ASIA|-----BEGIN |private_key_id|AIza|AccountKey=|gh[pousr]_|xox[a-z]-|hf_|eyJ|://[^\s/@]*:[^\s/@]*@"
+    rb"AKIA|ASIA|-----BEGIN |private_key_id|AIza|AccountKey=|gh[pousr]_|xox[a-z]-|hf_|sk-|eyJ|://[^\s/@]*:[^\s/@]*@"
     rb"|(?i:passw|secret|token|api[-_]?key|credential)"
     rb"|(?i:(?:aws|access)[\w .-]{0,32}[\\\"']*\s*[:=]\s*[\\\"']*[a-z0-9/+]{40})"
 )

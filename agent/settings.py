@@ -35,7 +35,7 @@ def _no_anchor(value: list[str]) -> list[str]:
 
 
 def _no_password(url: str) -> str:
-    if re.match(r"[^/]*://[^/@]*:[^/@]+@", url):
+    if re.match(r"[^/]*://[^/@]*:[^/@]+@", url) or re.search(r"(?i)[?&](?:\w*password|passwd|pwd|token)=[^&]", url):
         raise ValueError("holds a password in clear; give it as a reference in a key of its own")
     return url
 

@@ -201,16 +201,20 @@ def sweep(
     now: Callable[[], int] = clock.now_ms,
     on_poll: Callable[[Planned, Snapshot | None], None] = lambda _planned, _snapshot: None,
     seal: bool = True,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Collect these targets in parallel, then judge the scopes they belong to and seal.
 
     `on_poll` is told when a target is done (None: its slot was taken already). Each snapshot is
     stored in one short transaction as soon as it is there, so at most the polls under way are lost.
+    Once it is `stopping`, targets that were not begun are left out.
     """
     numbers = ledger.declare([item.target for item in planned], now())
     outcome = Outcome()
 
-    def run(item: Planned) -> tuple[Planned, Snapshot | None]:
+    def run(item: Planned) -> tuple[Planned, Snapshot | None] | None:
+        if stopping():
+            return None
         number = numbers[item.target.name]
         with claims.claim(number):
             snapshot = collect(
@@ -228,7 +232,10 @@ def sweep(
     with ThreadPoolExecutor(settings.schedule.max_parallel, "collect") as pool:
         for wave in _waves(planned):
             for done in as_completed([pool.submit(run, item) for item in wave]):
-                item, snapshot = done.result()
+                told = done.result()
+                if told is None:
+                    continue
+                item, snapshot = told
                 if snapshot:
                     outcome.polls[item.target.name] = snapshot
                     outcome.unseen.update(snapshot.unseen)

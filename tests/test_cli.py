@@ -126,6 +126,16 @@ def test_a_wrong_configuration_is_told_with_file_and_line(tmp_path: Path, capsys
     assert f"{file}:3: collect.aws.region: unknown key; did you mean regions?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("text", "asked"), [("version = 1\n", []), ("[collect.aws]\n", ["mlflow"])])
+def test_collecting_nothing_is_no_success_and_makes_no_store(
+    tmp_path: Path, text: str, asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path, text)
+    assert main.answer(["-c", str(file), "collect", "--now", *asked]) == 2
+    assert "nothing of that is enabled" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["evidenced.toml"]
+
+
 def test_a_store_that_is_not_there_is_exit_code_7(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for verb in (["status"], ["findings"], ["key", "show"], ["verify", "--store"]):
         assert main.answer(["-c", str(written(tmp_path)), *verb]) == 7, verb

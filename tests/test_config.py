@@ -115,6 +115,7 @@ def test_what_is_wrong_is_told_with_line_and_key(tmp_path: Path, text: str, mess
         "[collect.mlflow]\nurl = 'https://m.example.com'\ntoken = 'S3cr3tValue'\n",
         "[collect.mlflow]\nurl = 'https://user:S3cr3tValue@m.example.com'\n",
         "[store]\nurl = 'postgresql+psycopg://u:S3cr3tValue@db/e'\n",
+        "[store]\nurl = 'postgresql+psycopg://u@db/e?sslmode=require&password=S3cr3tValue'\n",
         "[store]\npassword = 'S3cr3tValue'\n",
         "[collect.aws]\nexternal_id = 'S3cr3tValue'\n",
     ],

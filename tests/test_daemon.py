@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import ClassVar
 
 import pytest
 
@@ -163,6 +167,108 @@ def test_a_manual_collection_covers_the_slot_it_lies_in(life):
     for item in life.plan.targets:
         life.ledger.append_poll(collect(item.target, item.spec, life.toy, Redactor(b"k" * 32, ()), now=lambda: life.at))
     assert daemon.collect_due() is None
+
+
+def test_what_a_crash_left_unjudged_is_judged_at_the_next_start(life):
+    daemon = life.daemon()
+    daemon.start()
+    for item in life.plan.targets:
+        life.ledger.append_poll(collect(item.target, item.spec, life.toy, Redactor(b"k" * 32, ()), now=lambda: life.at))
+    assert not life.ledger.last_judged()
+    life.daemon().start()
+    (line,) = life.ledger.last_judged().values()
+    life.daemon().start()
+    assert list(life.ledger.judged()) == [line]
+
+
+def test_it_fires_where_slots_begin_and_delays_do_not_add_up(life):
+    class Scheduler:
+        triggers: ClassVar[list] = []
+
+        def add_job(self, fire, trigger=None, **_):
+            self.triggers.append(trigger)
+
+    life.daemon()._schedule(Scheduler())
+    (grid,) = [trigger for trigger in Scheduler.triggers if trigger]
+    fired = [grid.get_next_fire_time(None, datetime.fromtimestamp(START / 1000 + 1, UTC))]
+    for _ in range(500):
+        fired.append(grid.get_next_fire_time(fired[-1], fired[-1]))
+    assert [round(at.timestamp() * 1000) for at in fired] == [START + n * HOUR for n in range(1, 502)]
+
+
+def test_a_slot_that_begins_during_a_sweep_is_collected_after_it(life):
+    daemon = life.daemon()
+    daemon.start()
+    asked = []
+
+    def collect_due():
+        asked.append(life.at)
+        life.at += HOUR if len(asked) == 1 else 0
+
+    daemon.collect_due = collect_due
+    daemon._fire(3600, 0)
+    assert asked == [START, START + HOUR]
+
+
+def test_a_stop_during_a_sweep_begins_no_further_target_and_judges_what_there_is(life):
+    daemon = life.daemon()
+    daemon.settings.schedule.max_parallel = 1
+    daemon.start()
+    daemon.stopping = type("Stopping", (), {"is_set": lambda _: bool(life.toy.asked)})()
+    outcome = daemon.collect_due()
+    assert len(outcome.polls) == len(life.toy.asked) == 1
+    assert life.ledger.last_judged()
+
+
+def test_a_source_that_could_not_name_its_scopes_is_asked_again(life):
+    whole, life.plan = life.plan, Plan(unreached={"toy": Gap(Reason.DENIED, "WhoAmI")})
+    answers = [life.plan, whole]
+    daemon = life.daemon()
+    daemon.replan = lambda: answers.pop(0)
+    daemon.start()
+    daemon._fire(3600, 0)
+    assert not life.toy.asked
+    daemon._fire(3600, 0)
+    assert len(life.toy.asked) == 2
+    daemon._fire(3600, 0)
+    assert not answers
+
+
+def test_two_processes_may_wait_for_each_others_claims(tmp_path):
+    """Threads of one hold what threads of the other wait for: no deadlock, each gives its claim back."""
+    work = (
+        "import sys, threading, time, pathlib\n"
+        "from agent.claims import Claims\n"
+        "claims, failed = Claims(pathlib.Path(sys.argv[1])), []\n"
+        "threading.excepthook = failed.append\n"
+        "def hold(number, wait_s, hold_s):\n"
+        "    time.sleep(wait_s)\n"
+        "    with claims.claim(number):\n"
+        "        time.sleep(hold_s)\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "first, second = map(int, sys.argv[2:])\n"
+        "both = [threading.Thread(target=hold, args=a) for a in ((first, 0, 1.2), (second, 0.4, 0))]\n"
+        "[one.start() for one in both], [one.join() for one in both]\n"
+        "sys.exit(bool(failed))\n"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", work, str(tmp_path / "claims"), *pair],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for pair in (("1", "2"), ("2", "1"))
+    ]  # fmt: skip
+    for process in processes:
+        process.stdout.readline()
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    ends = []
+    for process in processes:
+        process.communicate(timeout=60)
+        ends.append(process.returncode)
+    assert ends == [0, 0]
 
 
 def test_it_seals_when_idle_too(life):

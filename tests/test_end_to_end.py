@@ -22,6 +22,7 @@ from moto.server import ThreadedMotoServer
 
 from agent.ledger import Ledger
 from agent.model import Poll
+from tests.sqlite_copy import copied
 
 CONTRACT = """
 version = 1
@@ -99,7 +100,7 @@ def mlflow_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(tmp_path: Path, mlflow_db: Path) -> Path:
     """An empty folder with the contract's configuration and a copy of the MLflow store."""
     (tmp_path / "evidenced.toml").write_text(CONTRACT)
-    shutil.copy(mlflow_db, tmp_path / "mlflow.db")
+    copied(mlflow_db, tmp_path / "mlflow.db")
     return tmp_path
 
 

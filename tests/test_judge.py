@@ -212,6 +212,27 @@ def test_too_old_when_read_is_said_by_the_reader(world):
     assert world.found(at_ms=world.at + 4 * HOUR)["box-shut", "a"].reason is Reason.STALE
 
 
+@pytest.mark.parametrize(
+    ("check", "key", "before", "after"),
+    [
+        ("some-box-red", "toy:1", Status.PASS, Status.NOT_EVALUATED),
+        ("red-shut", "a", Status.PASS, Status.NOT_EVALUATED),
+        ("opening-known", "opening:b:5", Status.FAIL, Status.FAIL),
+    ],
+)
+def test_how_things_stand_does_not_outlive_what_it_was_read_from(world, check, key, before, after):
+    world.boxes = {"a": box(colour="red"), "b": box()}
+    world.poll()
+    world.judge()
+    world.boxes["b"] = box(shut=False)
+    world.poll()
+    judged = world.judge()
+    key = next((name for known, name in judged if known == check and name.startswith(key[:9])), key)
+    assert judged[check, key].status is before
+    late = world.found(at_ms=world.at + 4 * HOUR)[check, key]
+    assert (late.status, late.reason) == (after, Reason.STALE if after is Status.NOT_EVALUATED else None)
+
+
 def test_a_resource_that_is_gone_has_no_finding(world):
     world.boxes = {"a": box(), "b": box()}
     world.poll()

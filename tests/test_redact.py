@@ -44,6 +44,8 @@ HITS = [
     ("github-token", {"note": "cloned with ghp_" + "a1B2c3D4e" * 4}, "ghp_" + "a1B2c3D4e" * 4),
     ("slack-token", {"hook": "xoxb-" + "123456789012-abcDEF"}, "xoxb-" + "123456789012-abcDEF"),
     ("hf-token", {"x": "hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH"}, "hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH"),
+    ("model-api-key", {"judge": "sk-proj-" + "aB3dE5fG7h" * 4}, "sk-proj-" + "aB3dE5fG7h" * 4),
+    ("model-api-key", {"command": "eval --judge sk-ant-api03-" + "aB3_-" * 8}, "sk-ant-api03-" + "aB3_-" * 8),
     ("jwt", {"header": f"Bearer {JWT}"}, JWT),
     ("url-credentials", {"uri": "postgresql://mlflow:hunter2pass@db.example.com/mlflow"}, "hunter2pass"),
     ("named-secret", {"params": {"db_password": RANDOM}}, RANDOM),

@@ -55,6 +55,10 @@ def collect(
     settings, registry = opened.settings(ctx), discover()
     wanted = chosen(registry, collectors or [], only or [])
     sources = connect(registry, settings)
+    if not any(spec.provider in sources and wanted(spec) for spec in registry.streams.values()):
+        raise UsageError(
+            "nothing of that is enabled", "enable it in the configuration, e.g. [collect.aws] enabled = true"
+        )
     ledger = opened.ledger(settings, create=True, writing=True)
     made = plan(registry, settings, sources, ledger, wanted)
     if not collectors and not only:

@@ -35,7 +35,8 @@ def run(ctx: typer.Context) -> None:
         raise MissingCredential(f"{name} could not be reached: {made.detail[name]}", "evidenced doctor  says more")
     with opened.claims(settings) as claims:
         code = Daemon(
-            ledger, registry, settings, made, opened.redactor(settings, registry), claims
+            ledger, registry, settings, made, opened.redactor(settings, registry), claims,
+            replan=lambda: plan(registry, settings, sources, ledger),
         ).run()  # fmt: skip
     ledger.close()
     raise typer.Exit(code)

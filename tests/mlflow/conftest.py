@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +27,7 @@ from agent.registry import discover
 from agent.settings import Mlflow
 from collectors.mlflow import MlflowSource, connect
 from collectors.mlflow.client import library
+from tests.sqlite_copy import copied
 
 TOKEN = "tok-5f2b9c1d7e"
 COMMIT = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"
@@ -93,7 +93,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def store(template: Store, tmp_path: Path) -> Store:
     """A copy of the template, to be changed."""
     path = tmp_path / "mlflow.db"
-    shutil.copyfile(template.path, path)
+    copied(template.path, path)
     client = library().MlflowClient(tracking_uri=f"sqlite:///{path}", registry_uri=f"sqlite:///{path}")
     return Store(path, client, template.run_id, template.experiment_id)
 
@@ -142,7 +142,7 @@ def stored_bytes(snapshot: Snapshot) -> bytes:
 def server(template: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MLflow server over a copy of the template; its address."""
     folder = tmp_path_factory.mktemp("server")
-    shutil.copyfile(template.path, folder / "mlflow.db")
+    copied(template.path, folder / "mlflow.db")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

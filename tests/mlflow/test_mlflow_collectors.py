@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from agent.settings import Mlflow
 from collectors.mlflow import MlflowSource, connect
 from collectors.mlflow.database import read_only
 from tests.mlflow.conftest import COMMIT, Store, bodies, poll, stored_bytes
+from tests.sqlite_copy import copied
 
 STREAMS = sorted(name for name in discover().streams if name.startswith("mlflow."))
 HF_TOKEN = "hf_" + "abcdefghijklmnopqrstuvwxyzABCDEFGH"
@@ -221,7 +221,7 @@ def test_nothing_is_written(template: Store, source_of: Make, tmp_path: Path, st
     folder = tmp_path / "shop"
     folder.mkdir()
     path = folder / "mlflow.db"
-    shutil.copyfile(template.path, path)
+    copied(template.path, path)
     writer = sqlite3.connect(path)
     writer.execute(f"PRAGMA journal_mode={journal.split(',')[0]}")
     writer.execute("UPDATE registered_models SET description = 'changed' WHERE name = 'fraud'")

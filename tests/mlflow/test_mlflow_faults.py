@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -18,6 +17,7 @@ from collectors.mlflow import MlflowSource, connect
 from collectors.mlflow.client import library
 from tests.faults import Lab
 from tests.mlflow.conftest import TOKEN, Answering, Store, behind_a_token, bodies, poll
+from tests.sqlite_copy import copied
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -68,7 +68,7 @@ class Faulty:
 
 def spoil(store: Store, folder: Path) -> str:
     """A copy of the store with the same models, versions and runs, and everything about them the other way round."""
-    shutil.copyfile(store.path, folder / "bad.db")
+    copied(store.path, folder / "bad.db")
     url = f"sqlite:///{folder}/bad.db"
     client = library().MlflowClient(url, url)
     client.set_tag(store.run_id, "mlflow.source.git.dirty", "true")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from collectors.mlflow import MlflowSource
 from collectors.mlflow.client import Access, MlflowServer, library
 from collectors.mlflow.database import Database
 from tests.mlflow.conftest import COMMIT, TOKEN, Answering, Store
+from tests.sqlite_copy import copied
 
 STARTED_MS = 1_700_000_000_000
 GONE = "0" * 32
@@ -46,7 +46,7 @@ class World:
 def worlds(template: Store, folder: Path) -> tuple[World, World]:
     """The good and the bad one."""
     start = folder / "start.db"
-    shutil.copyfile(template.path, start)
+    copied(template.path, start)
     client = client_of(start)
     run_id = client.create_run(template.experiment_id, start_time=STARTED_MS, tags={"mlflow.user": "ada"}).info.run_id
     nightly = client.create_run(template.experiment_id, start_time=STARTED_MS).info.run_id
@@ -67,7 +67,7 @@ def client_of(path: Path) -> Any:
 def _world(start: Path, template: Store, folder: Path, runs: tuple[str, str, str], *, good: bool) -> World:
     name = "good" if good else "bad"
     before, after = folder / f"{name}-before.db", folder / f"{name}-after.db"
-    shutil.copyfile(start, before)
+    copied(start, before)
     client = client_of(before)
     files = _files(folder / name, template, good=good)
     client.create_model_version("fraud", str(files), run_id=runs[1])
@@ -79,7 +79,7 @@ def _world(start: Path, template: Store, folder: Path, runs: tuple[str, str, str
         for tag, value in approval.items():
             client.set_model_version_tag("fraud", "2", tag, value)
             client.set_prompt_version_tag("greeting", "2", tag, value)
-    shutil.copyfile(before, after)
+    copied(before, after)
     client = client_of(after)
     client.set_registered_model_alias("fraud", "production", "2")
     client.set_prompt_alias("greeting", "production", 2)
