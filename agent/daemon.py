@@ -85,7 +85,7 @@ class Daemon:
         self._outage(at_ms)
         announce(self.ledger, self.registry, self.settings, at_ms)
         self.ledger.declare([item.target for item in self.plan.targets], at_ms)
-        retire_absent(self.ledger, self.plan, at_ms)
+        retire_absent(self.ledger, self.registry, self.settings, self.plan, at_ms)
         self.ledger.append_event("start", {"host": socket.gethostname(), "process": os.getpid()}, at_ms)
         self._judge_left(at_ms)
         self.seal(at_ms)

@@ -120,12 +120,13 @@ def _known(ledger: Ledger, specs: Iterable[StreamSpec], source: Source) -> list[
     ]
 
 
-def retire_absent(ledger: Ledger, made: Plan, at_ms: int) -> None:
-    """End the targets that a whole plan no longer names; those of an unreachable source it still does."""
+def retire_absent(ledger: Ledger, registry: Registry, settings: Settings, made: Plan, at_ms: int) -> None:
+    """End the targets that a whole plan no longer names, and their findings; an unreachable source still names its own."""
     wanted = {item.target.name for item in made.targets}
-    gone = [row.target.name for row in ledger.targets().values() if not row.ended and row.target.name not in wanted]
+    gone = [row for row in ledger.targets().values() if not row.ended and row.target.name not in wanted]
     if gone:
-        ledger.retire(gone, "no longer configured", at_ms)
+        ledger.retire([row.target.name for row in gone], "no longer configured", at_ms)
+        judge(ledger, registry, settings.rule_settings(), at_ms, {row.judging_id for row in gone})
 
 
 def interval(spec: StreamSpec, overrides: Mapping[str, str]) -> int:

@@ -14,6 +14,7 @@ from agent import registry as registry_module
 from agent.claims import Claims
 from agent.collect import collect
 from agent.daemon import Daemon
+from agent.judge import findings
 from agent.ledger import Ledger
 from agent.model import Gap, PollStatus, Reason, Record, Scope, SourceError, Target, passed
 from agent.redact import Redactor
@@ -61,6 +62,11 @@ def registry(monkeypatch):
     @check("thing-there", over="toy.fast.things")
     def there(thing, ctx):
         """The thing is there."""
+        return passed("there")
+
+    @check("slow-thing-there", over="toy.slow.things")
+    def slow(thing, ctx):
+        """The slow thing is there."""
         return passed("there")
 
     return made
@@ -282,12 +288,16 @@ def test_it_seals_when_idle_too(life):
     assert len(life.ledger.notes()) == notes + 1
 
 
-def test_a_target_no_longer_configured_is_retired(life):
-    life.daemon().start()
+def test_a_target_no_longer_configured_is_retired_with_its_findings(life):
+    daemon = life.daemon()
+    daemon.start()
+    daemon.collect_due()
+    assert {finding.check for finding in findings(life.ledger, life.registry)} == {"thing-there", "slow-thing-there"}
     life.plan.targets.pop()
     life.daemon().start()
     ended = [row.target.stream for row in life.ledger.targets().values() if row.ended]
     assert ended == ["toy.slow.things"]
+    assert {finding.check for finding in findings(life.ledger, life.registry)} == {"thing-there"}
     assert json.dumps(life.kinds()).count("scope") == 3
 
 

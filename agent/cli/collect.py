@@ -62,7 +62,7 @@ def collect(
     ledger = opened.ledger(settings, create=True, writing=True)
     made = plan(registry, settings, sources, ledger, wanted)
     if not collectors and not only:
-        retire_absent(ledger, made, clock.now_ms())
+        retire_absent(ledger, registry, settings, made, clock.now_ms())
     announce(ledger, registry, settings, clock.now_ms())
     if note:
         ledger.append_event("note", {"text": note}, clock.now_ms())
@@ -76,6 +76,8 @@ def collect(
     if output is Output.text:
         Summary(ctx, ledger, made, outcome, found, first).show()
     else:
+        for name, detail in made.detail.items():
+            opened.say(f"{name} could not be reached: {detail}")
         opened.emit(as_json(outcome, found, ledger.head()))
     ledger.close()
     raise typer.Exit(outcome.exit_code)

@@ -110,7 +110,9 @@ def open_store(url: URL, *, read_only: bool = False) -> Store:
             found = revision(connection)
             tables = set(sa.inspect(connection).get_table_names())
         if found != REVISION:
-            raise StoreError(f"the store is of revision {found}, this program of {REVISION}", "evidenced db upgrade")
+            raise StoreError(
+                f"the store is of revision {found}, this program of {REVISION}", "use the version that wrote it"
+            )
         if not read_only and tables != TABLES:
             raise StoreError(f"{store.name} holds other tables as well: {', '.join(sorted(tables ^ TABLES))}")
     except StoreError:
