@@ -121,7 +121,10 @@ def _known(ledger: Ledger, specs: Iterable[StreamSpec], source: Source) -> list[
 
 
 def retire_absent(ledger: Ledger, registry: Registry, settings: Settings, made: Plan, at_ms: int) -> None:
-    """End the targets that a whole plan no longer names, and their findings; an unreachable source still names its own."""
+    """End the targets that a whole plan no longer names, and their findings.
+
+    A source that could not be reached still names its own: those that the ledger knows.
+    """
     wanted = {item.target.name for item in made.targets}
     gone = [row for row in ledger.targets().values() if not row.ended and row.target.name not in wanted]
     if gone:
