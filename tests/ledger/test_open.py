@@ -169,7 +169,7 @@ def test_other_revision(made: Path) -> None:
         connection.commit()
     with pytest.raises(StoreError, match="revision 0000") as caught:
         open_at(made)
-    assert caught.value.hint == "evidenced db upgrade"
+    assert caught.value.hint == "use the version that wrote it"
     assert caught.value.exit_code == 7
 
 
