@@ -111,12 +111,15 @@ def in_profile(value: Any, refuse: Callable[[str, str], Any], at: str = "") -> A
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, Mapping):
-        return {
-            # pointers cost more than all the rest, and most values are text
-            name: inner if type(inner) is str and inner.isascii() else in_profile(inner, refuse, f"{at}/{escape(name)}")
-            for name, inner in ((str(name), inner) for name, inner in value.items())
-            if name.isascii() or _encodes(name)
-        }
+        kept = {}
+        for name, inner in ((str(name), inner) for name, inner in value.items()):
+            if type(inner) is str and inner.isascii() and name.isascii():
+                kept[name] = inner  # pointers cost more than all the rest, and most values are text
+            elif _encodes(name):
+                kept[name] = in_profile(inner, refuse, f"{at}/{escape(name)}")
+            else:
+                refuse(f"{at}/{escape(name.encode(errors='replace').decode())}", "a name with a lone surrogate")
+        return kept
     if isinstance(value, (list, tuple)):
         return [in_profile(inner, refuse, f"{at}/{number}") for number, inner in enumerate(value)]
     return refuse(at, f"a value of type {kind.__name__}")

@@ -282,12 +282,15 @@ def window(ledger: Ledger, spec: StreamSpec, number: int, now_ms: int) -> Window
 
 
 def _open_keys(ledger: Ledger, spec: StreamSpec, number: int) -> frozenset[str]:
+    """Records of a life stream that may still change, and those that were not seen."""
     if spec.is_open is None or spec.kind is not Kind.LIFE:
         return frozenset()
-    keys = {stored.blob_id: stored.key for stored in ledger.state(number)}
-    found = []
+    keys: dict[int, list[str]] = {}
+    for stored in ledger.state(number):
+        keys.setdefault(stored.blob_id, []).append(stored.key)
+    found: list[str] = []
     for blob_id, data in ledger.documents(keys):
         body = parse(data)
         if "gap" in body or spec.is_open(body["facts"]):
-            found.append(keys[blob_id])
+            found += keys[blob_id]
     return frozenset(found)

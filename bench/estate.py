@@ -71,7 +71,7 @@ class EstateSource:
         buckets, random = self.estate.buckets[scope.name], self._random[scope.name]
         tape.identity = "arn:aws:sts::123456789012:assumed-role/evidence-reader/evidenced"
         tape.endpoint = "https://s3.us-east-1.amazonaws.com"
-        tape.operations = {"GetBucketPolicy": {}, "ListBuckets": {"MaxBuckets": 1000}}
+        tape.operations = {"GetBucketPolicy": {}, "ListBuckets": {"MaxBuckets": 10_000}}
         tape.calls, tape.pages, tape.skew_ms = 1 + 9 * len(buckets), 1, random.randrange(-40, 40)
         tape.request_id = request_id(random)
         if random.random() < self.failing:

@@ -73,4 +73,6 @@ def test_what_has_no_form_is_named_by_its_pointer():
     refused = []
     kept = in_profile({"a": {"b/c": [b"x", "\ud800"]}, "t": datetime(2026, 1, 1)}, lambda at, why: refused.append(at))  # noqa: DTZ001
     assert refused == ["/a/b~1c/0", "/a/b~1c/1", "/t"]
+    in_profile({"\udc80": 1}, lambda at, why: refused.append(at))
+    assert refused[3:] == ["/?"]
     assert kept == {"a": {"b/c": [None, None]}, "t": None}

@@ -61,6 +61,7 @@ class AwsAccount:
         self.partition = access.caller().split(":")[1]
         self.pause = pause
         """Waits this many seconds."""
+        self.places = access.places
         self._access, self._recorder = access, recorder
         self._clients: dict[tuple[str, str | None], Client] = {}
         self._lock = threading.Lock()
@@ -89,6 +90,8 @@ class Access:
         with _translated():
             self.session: Any = botocore.session.Session()
             self.home: str = self.session.get_config_variable("region") or region or _FALLBACK_REGION
+        self.places: dict[tuple[str, Any], str] = {}
+        """(bucket, time of its making) -> region, once asked for: a bucket never moves."""
         self.signed_out = False
         """Whether credentials were refused: the next poll then starts from fresh ones."""
         self.session.register("before-sign.s3-control", _plain_host)

@@ -17,7 +17,8 @@ from collectors.aws.policy import document
 _LIST = {"ListBuckets": "s3:ListAllMyBuckets"}
 _LOCATE = {"GetBucketLocation": "s3:GetBucketLocation"}
 _GONE = frozenset({"NoSuchBucket", "NoSuchAccessPoint"})
-_PAGE = 1000
+_PAGE = 10_000
+"""Buckets a page, the most that ListBuckets allows; only a listing with a page size names each bucket's region."""
 
 
 @stream(
@@ -155,6 +156,7 @@ def account_block(account: AwsAccount) -> Iterator[Record | Gap]:
     "aws.s3.access_points",
     per="account",
     every="1h",
+    after=["aws.s3.buckets"],
     needs=_LIST
     | _LOCATE
     | {
@@ -202,11 +204,16 @@ def _region(account: AwsAccount, bucket: Mapping[str, Any]) -> str | Gap:
     named = bucket.get("BucketRegion")
     if named:
         return str(named)
+    place = (bucket["Name"], bucket.get("CreationDate"))
+    if place in account.places:
+        return account.places[place]
     told = facet(account.client("s3").get_bucket_location, Bucket=bucket["Name"], pick=["LocationConstraint"])
     if isinstance(told, Gap):
         return told
     # The two oldest regions answer with a name of their own.
-    return {None: "us-east-1", "EU": "eu-west-1"}.get(told["LocationConstraint"]) or str(told["LocationConstraint"])
+    region = {None: "us-east-1", "EU": "eu-west-1"}.get(told["LocationConstraint"]) or str(told["LocationConstraint"])
+    account.places[place] = region
+    return region
 
 
 def _client(account: AwsAccount, region: str | Gap | None) -> Client:

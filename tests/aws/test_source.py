@@ -140,7 +140,7 @@ class TestClient:
         assert tape.request_id
         assert abs(tape.skew_ms) < 60_000
         assert tape.operations == {
-            "ListBuckets": {"MaxBuckets": 1000},
+            "ListBuckets": {"MaxBuckets": 10_000},
             "GetBucketAcl": {},
             "GetBucketOwnershipControls": {},
             "GetBucketPolicyStatus": {},
