@@ -41,6 +41,7 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {
     "google-api-key": re.compile(r"(?<![\w-])(AIza[\w-]{35})(?![\w-])", re.ASCII),
     "azure-storage-key": re.compile(r"AccountKey=([A-Za-z0-9+/]{86}==)"),
     "github-token": re.compile(r"(?<![A-Za-z0-9])(gh[pousr]_[A-Za-z0-9]{36,})"),
+    "gitlab-token": re.compile(r"(?<![A-Za-z0-9])(gl(?:pat|dt|rt|ptt)-[\w-]{20,})", re.ASCII),
     "slack-token": re.compile(r"(?<![A-Za-z0-9])(xox[a-z]-[A-Za-z0-9-]{10,})"),
     "hf-token": re.compile(r"(?<![A-Za-z0-9])(hf_[A-Za-z0-9]{30,})"),
     "model-api-key": re.compile(r"(?<![A-Za-z0-9])(sk-(?:proj|svcacct|admin|ant|or)-[\w-]{20,})", re.ASCII),
@@ -70,7 +71,8 @@ _PLACEHOLDER = re.compile(
 )
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?")
 _POSSIBLE = re.compile(
-    rb"AKIA|ASIA|-----BEGIN |private_key_id|AIza|AccountKey=|gh[pousr]_|xox[a-z]-|hf_|sk-|eyJ|://[^\s/@]*:[^\s/@]*@"
+    rb"AKIA|ASIA|-----BEGIN |private_key_id|AIza|AccountKey=|gh[pousr]_|gl(?:pat|dt|rt|ptt)-|xox[a-z]-|hf_|sk-|eyJ"
+    rb"|://[^\s/@]*:[^\s/@]*@"
     rb"|(?i:passw|secret|token|api[-_]?key|credential)"
     rb"|(?i:(?:aws|access)[\w .-]{0,32}[\\\"']*\s*[:=]\s*[\\\"']*[a-z0-9/+]{40})"
 )

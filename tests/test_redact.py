@@ -42,6 +42,7 @@ HITS = [
     ),
     ("azure-storage-key", {"c": "AccountName=x;AccountKey=" + "Ab3/" * 21 + "Ab==;E=y"}, "Ab3/" * 21 + "Ab=="),
     ("github-token", {"note": "cloned with ghp_" + "a1B2c3D4e" * 4}, "ghp_" + "a1B2c3D4e" * 4),
+    ("gitlab-token", {"note": "cloned with glpat-" + "a1B2c3D4e" * 3}, "glpat-" + "a1B2c3D4e" * 3),
     ("slack-token", {"hook": "xoxb-" + "123456789012-abcDEF"}, "xoxb-" + "123456789012-abcDEF"),
     ("hf-token", {"x": "hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH"}, "hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH"),
     ("model-api-key", {"judge": "sk-proj-" + "aB3dE5fG7h" * 4}, "sk-proj-" + "aB3dE5fG7h" * 4),
