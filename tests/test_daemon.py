@@ -21,7 +21,7 @@ from agent.redact import Redactor
 from agent.registry import Registry, check, stream
 from agent.schedule import Coverage, Term, classify, slot_of
 from agent.settings import Settings
-from agent.sweep import Plan, Planned
+from agent.sweep import Plan, Planned, window
 
 HOUR = 3_600_000
 START = 1_800_000_000_000 // (24 * HOUR) * 24 * HOUR
@@ -306,6 +306,33 @@ def test_what_collects_and_judges_is_said_when_it_changes_and_only_then(life):
     life.daemon().start()
     said = {kind: life.kinds().count(kind) for kind in ("software", "config", "catalogue", "threshold")}
     assert said == {"software": 1, "config": 1, "catalogue": 1, "threshold": 1}
+
+
+def test_jobs_that_were_not_seen_are_all_read_again(life, registry):
+    """Jobs share a document when they are alike, or were missed alike; none may be forgotten for that."""
+
+    @stream("toy.job.jobs", kind="life", per="one", every="1h", needs={"Open": "open"}, is_open=lambda job: job["open"])
+    def jobs(toy, window):
+        """Jobs."""
+        yield from (Record(key, {"open": key != "done"}) for key in toy.jobs)
+        if len(toy.jobs) < 3:
+            raise SourceError(Gap(Reason.TIMEOUT, "Open"))
+
+    spec, daemon = registry.streams["toy.job.jobs"], life.daemon()
+    life.plan.targets[:] = [
+        Planned(spec, life.toy, Target(spec.name, Scope("toy:1", "toy:1"), spec.kind, 3600, spec.collector))
+    ]
+    daemon.start()
+
+    def still_open():
+        (number,) = [n for n, row in life.ledger.targets().items() if row.target.stream == spec.name]
+        return window(life.ledger, spec, number, life.at).open_keys
+
+    for seen, left in ((["a", "b", "done"], {"a", "b"}), ([], {"a", "b"}), (["done"], {"a", "b"})):
+        life.toy.jobs = seen
+        daemon.collect_due()
+        life.at += HOUR
+        assert still_open() == left
 
 
 def test_the_grid_is_the_same_for_everybody():

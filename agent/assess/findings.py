@@ -110,12 +110,9 @@ class Deviation:
     last_good_ms: int | None
     """Last pass before; None when it failed as soon as it was seen."""
     last_fail_ms: int
-    last_fail_poll: int | None
     closed_ms: int | None = None
     """First pass after, or the proved removal of the subject."""
     closed_by: str | None = None
-    closed_poll: int | None = None
-    closed_judged: int | None = None
     flaps: int = 0
     """How often it opened again within seven days."""
     event: bool = False
@@ -175,14 +172,13 @@ def deviations(subject: Subject, life: Iterable[Piece], *, event: bool = False) 
             if open_now is None:
                 open_now = Deviation(
                     subject, piece.first_ms, piece.first_poll, piece.judged, piece.blob_id, last_good_ms,
-                    piece.last_ms, piece.last_poll, event=event,
+                    piece.last_ms, event=event,
                 )  # fmt: skip
                 found.append(open_now)
-            open_now.last_fail_ms, open_now.last_fail_poll = piece.last_ms, piece.last_poll
+            open_now.last_fail_ms = piece.last_ms
         elif open_now and status is not Status.NOT_EVALUATED:
             said = {None: "removed", Status.PASS: "passed"}.get(status, "no longer applicable")
             open_now.closed_ms, open_now.closed_by = piece.first_ms, said
-            open_now.closed_poll, open_now.closed_judged = piece.first_poll, piece.judged
         if status is Status.PASS:
             last_good_ms = piece.last_ms
     return found
@@ -193,6 +189,6 @@ def _reopened(found: Sequence[Deviation], piece: Piece) -> Deviation | None:
     before = found[-1] if found else None
     if before is None or before.closed_ms is None or piece.first_ms - before.closed_ms >= FLAP_MS:
         return None
-    before.closed_ms = before.closed_by = before.closed_poll = before.closed_judged = None
+    before.closed_ms = before.closed_by = None
     before.flaps += 1
     return before
