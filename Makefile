@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
+# Behind a proxy with a certificate of its own only the system knows whom to trust: then it is asked.
+LOCKED := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench lock clean
 
@@ -45,6 +48,6 @@ $(READY): requirements.lock pyproject.toml
 	  || { echo "$(PYTHON) has no ensurepip, so it cannot make an environment: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(LOCKED) || UV_SYSTEM_CERTS=1 $(LOCKED)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
