@@ -165,8 +165,14 @@ class StreamView:
     So `any(...)` may pass on a hit, and "none found" is never concluded from a partial list.
     """
 
-    def __init__(self, records: Callable[[], Iterator[Facts]], missing: Gap | None, stream: str) -> None:
-        self._records, self._missing, self._stream = records, missing, stream
+    def __init__(
+        self,
+        records: Callable[[], Iterator[Facts]],
+        missing: Gap | None,
+        stream: str,
+        find: Callable[[str], Facts | None] | None = None,
+    ) -> None:
+        self._records, self._missing, self._stream, self._find = records, missing, stream, find
 
     def __iter__(self) -> Iterator[Facts]:
         """Each record, then `Unseen` when the list is not complete."""
@@ -175,11 +181,13 @@ class StreamView:
 
     def one(self, key: str) -> Facts | None:
         """The record with this key, or None when a complete list has none."""
-        for record in self._records():
-            if record.key == key:
-                return record
-        self._refuse()
-        return None
+        if self._find is not None:
+            found = self._find(key)
+        else:
+            found = next((record for record in self._records() if record.key == key), None)
+        if found is None:
+            self._refuse()
+        return found
 
     def count(self) -> int:
         """How many records there are; `Unseen` unless the list is complete."""
@@ -200,8 +208,9 @@ class Context:
         thresholds: Mapping[str, Any],
         here: Callable[[str], StreamView],
         everywhere: Callable[[str], StreamView],
+        configured: Callable[[str], bool],
     ) -> None:
-        self._now_ms, self._here, self._everywhere = now_ms, here, everywhere
+        self._now_ms, self._here, self._everywhere, self._configured = now_ms, here, everywhere, configured
         self.thresholds = thresholds
         """Thresholds and the other settings a rule reads; bound by the rules document."""
         self.asked = False
@@ -222,3 +231,8 @@ class Context:
         """The stream in every judging scope."""
         self.asked = True
         return self._everywhere(stream)
+
+    def configured(self, stream: str) -> bool:
+        """Whether anything collects the stream: what only exempts counts as empty where nothing does."""
+        self.asked = True
+        return self._configured(stream)

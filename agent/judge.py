@@ -177,7 +177,13 @@ class Judging:
         def here(stream: str) -> StreamView:
             return self._view(stream, self.judging_id)
 
-        return Context(now_ms, self.settings, here, lambda stream: self._view(stream, None))
+        return Context(
+            now_ms, self.settings, here, lambda stream: self._view(stream, None), self._is_configured
+        )  # fmt: skip
+
+    def _is_configured(self, stream: str) -> bool:
+        derived = self.registry.derived.get(stream)
+        return any(self.world.rows(name, None) for name in (derived.of if derived else (stream,)))
 
     def _view(self, stream: str, judging_id: int | None) -> StreamView:
         derived = self.registry.derived.get(stream)
@@ -191,7 +197,14 @@ class Judging:
         gap = next((gap for _, gap in told if gap), None)
         if gap and not records:
             raise Unseen(gap, stream)
-        return StreamView(lambda: iter(records), gap, stream)
+        by_key: dict[str, Facts] = {}
+
+        def find(key: str) -> Facts | None:
+            if not by_key:
+                by_key.update((facts.key, facts) for facts in reversed(records))
+            return by_key.get(key)
+
+        return StreamView(lambda: iter(records), gap, stream, find)
 
     def _in(self, judging_id: int) -> Judging:
         """The same world as another judging scope sees it."""

@@ -81,6 +81,29 @@ class Scope(Section):
     """What the report is about."""
 
     default_data_class: DataClass | Literal[""] = "restricted"
+    environments: dict[str, str] = {}
+    """Judging scope (`aws:123456789012`, `mlflow:main`) -> its environment, such as `production`."""
+    own_accounts: list[Annotated[str, Field(pattern=r"^\d{12}$")]] = []
+    """Accounts of the company besides those collected and those of its organisation."""
+    allowed_regions: dict[DataClass, list[str]] = {}
+    """Class of data -> the regions it may lie in; a class left out has no limit."""
+    log_stores: list[str] = []
+    """Log groups and buckets, by ARN or name, that carry security, training or inference logs."""
+
+
+class Access(Section):
+    """Who is meant to do what: principals by ARN, `*` standing for any text."""
+
+    deployment_identities: list[str] = []
+    """Roles of pipelines, which may change production."""
+    ml_roles: list[str] = []
+    """Roles of ML workloads besides those that SageMaker may take."""
+    allowed: dict[str, list[str]] = {}
+    """Bucket or managed MLflow server, by ARN -> the principals that may reach it."""
+    federations: dict[str, str] = {}
+    """Federation, by ARN (provider, Identity Center instance) -> the identity source behind it, `identity:okta`."""
+    separate_duties: list[str] = []
+    """Keys, by ARN, whose administrators may not be their users."""
 
 
 class Store(Section):
@@ -241,6 +264,11 @@ class Thresholds(Section):
     password_reuse_prevention: Days = 24
     password_classes: Annotated[int, Field(ge=1, le=4)] | Off = "off"
     max_password_age_days: Days | Off = "off"
+    max_admins: Days = 5
+    small_team: Days = 6
+    key_rotation_days: Days = 365
+    log_retention_days: Days = 365
+    backup_retention_days: Days = 35
     key_standard: dict[DataClass, Literal["provider", "customer"]] = Field(default_factory=_by_class)
     trusted_registries: list[str] = []
 
@@ -285,6 +313,7 @@ class Settings(BaseSettings):
     version: Literal[1] = 1
     entity: Entity = Entity()
     scope: Scope = Scope()
+    access: Access = Access()
     store: Store = Store()
     ledger: LedgerSettings = LedgerSettings()
     schedule: Schedule = Schedule()
@@ -323,8 +352,9 @@ class Settings(BaseSettings):
         numbers = {name: None if value == "off" else value for name, value in self.thresholds.model_dump().items()}
         return {
             **numbers,
+            "access": self.access.model_dump(),
             "approval": self.collect.mlflow.approval.model_dump(),
-            "default_data_class": self.scope.default_data_class,
+            **self.scope.model_dump(),
             "job_production": self.collect.trainlog.production.model_dump(),
             "production": self.collect.mlflow.production.model_dump(),
             "sign_in_hosts": self.collect.mlflow.sign_in_hosts,

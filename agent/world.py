@@ -26,6 +26,7 @@ class World:
         self.newest: dict[int, Poll] = ledger.newest(upto)
         self._parsed: dict[int, Any] = {}
         self._lists: dict[int, list[Stored]] = {}
+        self._by_key: dict[int, dict[str, Stored]] = {}
         self._polls: dict[int, list[Poll]] = {}
 
     def rows(self, stream: str, judging_id: int | None) -> list[TargetRow]:
@@ -72,6 +73,13 @@ class World:
         for stored in self.stored(row):
             yield self.facts(stored.blob_id, stored.key, poll, row.target.scope.name)
 
+    def record(self, row: TargetRow, key: str) -> Facts | None:
+        """One record of a target as its newest poll shows it."""
+        if row.id not in self._by_key:
+            self._by_key[row.id] = {stored.key: stored for stored in self.stored(row)}
+        stored = self._by_key[row.id].get(key)
+        return self.facts(stored.blob_id, key, self.newest[row.id], row.target.scope.name) if stored else None
+
     def stored(self, row: TargetRow) -> list[Stored]:
         """Positions of a target that hold a record or a gap document."""
         if row.id not in self._lists:
@@ -91,7 +99,12 @@ class World:
         seen = [row for row in rows if self.unseen(row) is None]
         if not seen and missing:
             raise Unseen(missing, stream)
-        return StreamView(lambda: (record for row in seen for record in self.records(row)), missing, stream)
+        return StreamView(
+            lambda: (record for row in seen for record in self.records(row)),
+            missing,
+            stream,
+            lambda key: next((found for row in seen if (found := self.record(row, key))), None),
+        )
 
     def polls(self, target_id: int) -> list[Poll]:
         """The polls of a target up to `upto`, oldest first."""

@@ -40,7 +40,8 @@ def judge(
     """
     spec = _spec(check, over)
     views = (_views(here or {}, partial or {}), _views(everywhere or here or {}, partial or {}))
-    ctx = Context(now, Settings().rule_settings() | thresholds, *views)
+    named = {**(here or {}), **(everywhere or {})}
+    ctx = Context(now, Settings().rule_settings() | thresholds, *views, named.__contains__)
     subject = None if facts is None else as_facts(facts, key, gaps or {}, now)
     try:
         return spec.judge(ctx) if subject is None else spec.judge(subject, ctx)

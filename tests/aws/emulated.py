@@ -13,9 +13,10 @@ from botocore.awsrequest import AWSResponse
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
+from agent import clock
 from agent.canonical import parse
 from agent.collect import collect
-from agent.model import Snapshot, Target
+from agent.model import Kind, Snapshot, Target, Window
 from agent.redact import Redactor
 from agent.registry import discover
 from collectors.aws import AwsSource
@@ -49,11 +50,13 @@ def source(pauses: list[float] | None = None, **settings: Any) -> AwsSource:
     return AwsSource(SimpleNamespace(**given), lambda name: f"value of {name}", pause)
 
 
-def poll(name: str, of: AwsSource | None = None) -> Snapshot:
-    """One poll of a stream in the first account."""
+def poll(name: str, of: AwsSource | None = None, window: Window | None = None) -> Snapshot:
+    """One poll of a stream in the first account (and region); of jobs and events by default over all time."""
     spec, of = STREAMS[name], of or source()
     target = Target(name, of.scopes(spec.per)[0], spec.kind, spec.every_s, spec.collector)
-    return collect(target, spec, of, Redactor(b"k" * 32, discover().kept_tags))
+    if spec.kind is not Kind.STATE:
+        window = window or Window(0, clock.now_ms())
+    return collect(target, spec, of, Redactor(b"k" * 32, discover().kept_tags), window=window)
 
 
 def envelopes(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
@@ -81,6 +84,17 @@ def on_call(
     """
     session = of._access("").session
     of._accesses[ACCOUNT] = of._accesses[""]
+    answered(session, operation, answer, well_formed=well_formed)
+
+
+def answered(
+    session: Any,
+    operation: str,
+    answer: Callable[[Mapping[str, Any]], Mapping[str, Any] | None],
+    *,
+    well_formed: bool = True,
+) -> None:
+    """As `on_call`, for every client of one session of the SDK."""
     service, name = operation.split(".")
 
     def reply(model: Any, params: Mapping[str, Any], **_: Any) -> Any:

@@ -116,7 +116,7 @@ class Telling:
         def here(stream: str) -> StreamView:
             return world.view(stream, judging)
 
-        context = Context(self.at_ms, self.settings, here, here)
+        context = Context(self.at_ms, self.settings, here, here, lambda stream: bool(world.rows(stream, None)))
         told = list(discover().derived[name].derive(History(world, judging), context))
         return {getattr(item, "key", None) or "gap": item if isinstance(item, Gap) else item.facts for item in told}
 
