@@ -16,6 +16,8 @@ CATEGORIES = ("security", "availability", "confidentiality", "processing_integri
 SEVERITIES = ("critical", "high", "medium", "low")
 """Worst first."""
 STATES = ("active", "planned")
+TIERS = ("core", "staple", "ext", "imp")
+"""What is built first: the company's own ground, what opens every auditor's list, further collectors, imports."""
 CADENCES = ("hourly", "daily", "quarterly", "annual")
 
 
@@ -35,10 +37,15 @@ class CheckEntry:
     id: str
     state: str
     """`active`, or `planned`: not built yet, gives no finding."""
+    tier: str
     severity: str
     """The control's, unless the check's line says otherwise."""
     sources: tuple[str, ...]
-    """Collectors it can read; it is the union of its implementations over those configured."""
+    """Collectors it can read (`all`: every one); it is the union of its implementations over those configured."""
+
+    def reads(self, provider: str) -> bool:
+        """Whether something of a provider (`aws`, `identity`), or of one of its services, is among its sources."""
+        return any(source == "all" or f"{source}.".startswith(f"{provider}.") for source in self.sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +204,11 @@ def _control(table: dict[str, Any], where: str, criteria: Mapping[str, Criterion
 
 def _check(key: str, table: object, severity: str, where: str) -> CheckEntry:
     entry = _table(table, where)
-    _keys(entry, where, must={"state", "sources"}, may={"severity"})
+    _keys(entry, where, must={"state", "tier", "sources"}, may={"severity"})
     if "severity" in entry:
         severity = _one_of(SEVERITIES, entry, "severity", where)
-    return CheckEntry(key, _one_of(STATES, entry, "state", where), severity, _texts(entry, "sources", where))
+    state, tier = _one_of(STATES, entry, "state", where), _one_of(TIERS, entry, "tier", where)
+    return CheckEntry(key, state, tier, severity, _texts(entry, "sources", where))
 
 
 def _keys(table: Mapping[str, Any], where: str, must: Set[str], may: Set[str] = frozenset()) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.catalogue import Catalogue, Control, load_catalogue
+from agent.catalogue import TIERS, Catalogue, Control, load_catalogue
+from agent.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,17 +37,32 @@ OutputOption = Annotated[Output, typer.Option("--output", help="text, json, or j
 
 
 @app.command("list")
-def list_controls(output: OutputOption = Output.TEXT) -> None:
-    """List the controls.
+def list_controls(
+    provider: Annotated[
+        str, typer.Option("--provider", help="Only checks that read this: aws, aws.s3, identity, mlflow ...")
+    ] = "",
+    tier: Annotated[
+        list[str] | None, typer.Option("--tier", help=f"Only checks of this tier: {', '.join(TIERS)}.")
+    ] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List the controls, or with --provider or --tier the checks of that kind.
 
-    With the criteria they carry and how many of their checks are active.
+    A control with the criteria it carries and how many of its checks are active; a check with the streams it judges.
     """
+    if unknown_tier := set(tier or ()) - set(TIERS):
+        raise UsageError(f"no tier {min(unknown_tier)}", f"known: {', '.join(TIERS)}")
     catalogue = load_catalogue()
     controls = tuple(catalogue.controls.values())
-    if output is Output.TEXT:
-        _print(_overview(controls))
+    chosen = tuple(_narrowed(controls, provider, tier or TIERS))
+    if (provider or tier) and not chosen:
+        raise UsageError(f"no check reads {provider}", f"known: {', '.join(_providers(controls))}")
+    if output is not Output.TEXT:
+        _print_json(catalogue, chosen, output)
+    elif provider or tier:
+        _print(*_checks(chosen))
     else:
-        _print_json(catalogue, controls, output)
+        _print(_overview(controls))
 
 
 @app.command("show")
@@ -86,6 +102,40 @@ def _rules() -> Mapping[str, str]:
     from agent.registry import discover
 
     return {id: specs[0].title for id, specs in discover().checks.items()}
+
+
+def _narrowed(controls: Sequence[Control], provider: str, tiers: Sequence[str]) -> Iterator[Control]:
+    """The controls with only those checks that are of one of the tiers and read the provider."""
+    for control in controls:
+        checks = tuple(c for c in control.checks if c.tier in tiers and (not provider or c.reads(provider)))
+        if checks:
+            yield replace(control, checks=checks)
+
+
+def _providers(controls: Sequence[Control]) -> list[str]:
+    return sorted({source.partition(".")[0] for c in controls for check in c.checks for source in check.sources})
+
+
+def _checks(controls: Sequence[Control]) -> Sequence[RenderableType]:
+    from rich import box
+    from rich.table import Table
+
+    from agent.registry import discover
+
+    registered = discover().checks
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("control", "check"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("tier", "state", "judged over"):
+        table.add_column(heading)
+    seen: dict[str, str] = {}
+    for control in controls:
+        for number, check in enumerate(control.checks):
+            streams = ", ".join(dict.fromkeys(spec.stream for spec in registered.get(check.id, ())))
+            table.add_row("" if number else control.id, check.id, check.tier, check.state, streams)
+            seen[check.id] = check.state
+    active = sum(state == "active" for state in seen.values())
+    return table, f"{active} of {len(seen)} checks active"
 
 
 def _overview(controls: Sequence[Control]) -> RenderableType:
