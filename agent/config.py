@@ -18,7 +18,7 @@ from agent.settings import Settings
 __all__ = ["FILE_NAME", "Settings", "find", "load", "require_libraries", "search_order", "secrets"]
 
 FILE_NAME = "evidenced.toml"
-LIBRARIES = {"aws": "boto3", "mlflow": "mlflow"}
+LIBRARIES = {"aws": "boto3", "identity": "requests", "mlflow": "mlflow"}
 """Provider -> the module without which nothing of it can be collected; the extra has the provider's name."""
 
 
@@ -86,6 +86,10 @@ def _anchor(settings: Settings, folder: Path) -> None:
         sources.mlflow.token = _path_reference(sources.mlflow.token, folder)
     if sources.aws.external_id:
         sources.aws.external_id = _path_reference(sources.aws.external_id, folder)
+    if sources.google_workspace.credentials:
+        sources.google_workspace.credentials = _path_reference(sources.google_workspace.credentials, folder)
+    if sources.okta.token:
+        sources.okta.token = _path_reference(sources.okta.token, folder)
 
 
 def _path_url(url: str, folder: Path) -> str:

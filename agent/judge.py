@@ -329,7 +329,7 @@ class _Reading:
         return Finding(
             check=check,
             key=key,
-            stream=row.target.stream if row else _stream_of(self.registry, check),
+            stream=row.target.stream if row else _stream_of(self.registry, check, key),
             scope=row.target.scope.name if row else self.name,
             judging=self.name,
             status=Status(body["status"]),
@@ -358,8 +358,10 @@ class _Reading:
         return None
 
 
-def _stream_of(registry: Registry, check: str) -> str | None:
-    return next((spec.stream for spec in registry.checks.get(check, ())), None)
+def _stream_of(registry: Registry, check: str, key: str) -> str | None:
+    """The stream of a finding about a whole scope: its key names it where the check has several."""
+    streams = [spec.stream for spec in registry.checks.get(check, ())]
+    return next((stream for stream in streams if key.startswith(f"{stream}@")), streams[0] if streams else None)
 
 
 def as_object(finding: Finding, registry_controls: Callable[[str], Iterable[Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -160,6 +161,8 @@ class Aws(Section):
     external_id: Reference | None = None
     accounts: list[Annotated[str, Field(pattern=r"^\d{12}$")]] = []
     regions: Literal["all-enabled"] | Annotated[list[str], Field(min_length=1)] = "all-enabled"
+    artifacts: list[Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/.*)?$")]] = []
+    """Where model artifacts lie, `s3://BUCKET/PREFIX`: these objects are listed, never read."""
     every: dict[str, Interval] = {}
 
     @model_validator(mode="after")
@@ -167,6 +170,60 @@ class Aws(Section):
         if len(self.accounts) > 1 and not self.role:
             raise ValueError("several accounts need role, with {account} in it")
         return self
+
+
+class GoogleWorkspace(Section):
+    """[collect.google_workspace]"""
+
+    enabled: bool = True
+    admin: str = ""
+    credentials: Reference | None = None
+    customer: str = "my_customer"
+    signs_in: bool = True
+    """Whether Google itself signs people in; when not, its second factors say nothing."""
+    every: dict[str, Interval] = {}
+
+    @model_validator(mode="after")
+    def _reachable(self) -> GoogleWorkspace:
+        if self.enabled and not (self.admin and self.credentials):
+            raise ValueError(
+                "admin and credentials are needed: as whom to ask, and a reference to the service account key"
+            )
+        return self
+
+
+class Okta(Section):
+    """[collect.okta]"""
+
+    enabled: bool = True
+    url: Url = ""
+    token: Reference | None = None
+    apps: list[str] = ["*aws*", "*amazon*", "*github*", "*google*", "*mlflow*", "*sagemaker*"]
+    """Apps that lead to a system in scope: patterns of an app's name or label, case ignored."""
+    every: dict[str, Interval] = {}
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Okta:
+        if self.enabled and not (self.url and self.token):
+            raise ValueError("url and token are needed: https://example.okta.com and a reference to an API token")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The identity providers that are enabled; each is one judging scope, `identity:okta`."""
+
+    google: GoogleWorkspace | None
+    okta: Okta | None
+
+    @property
+    def every(self) -> dict[str, str]:
+        """Intervals of both: a key is told apart by its service (`google.users`)."""
+        return {
+            f"{name}.{key}" if "." not in key else key: value
+            for name, section in (("google", self.google), ("okta", self.okta))
+            for key, value in (section.every.items() if section else ())
+        }
 
 
 class Production(Section):
@@ -237,17 +294,25 @@ class Collect(Section):
     """The sources; one whose table is missing is not configured."""
 
     aws: Aws = Aws(enabled=False)
+    google_workspace: GoogleWorkspace = GoogleWorkspace(enabled=False)
+    okta: Okta = Okta(enabled=False)
     mlflow: Mlflow = Mlflow(enabled=False)
     trainlog: Trainlog = Trainlog(enabled=False)
 
-    def enabled(self) -> dict[str, Aws | Mlflow | Trainlog]:
+    def enabled(self) -> dict[str, Source]:
         """Provider -> settings of each enabled source."""
-        sources: dict[str, Aws | Mlflow | Trainlog] = {
-            "aws": self.aws,
-            "mlflow": self.mlflow,
-            "trainlog": self.trainlog,
+        google, okta = self.google_workspace, self.okta
+        identity = Identity(google if google.enabled else None, okta if okta.enabled else None)
+        sources: dict[str, tuple[Source, bool]] = {
+            "aws": (self.aws, self.aws.enabled),
+            "identity": (identity, google.enabled or okta.enabled),
+            "mlflow": (self.mlflow, self.mlflow.enabled),
+            "trainlog": (self.trainlog, self.trainlog.enabled),
         }
-        return {name: settings for name, settings in sources.items() if settings.enabled}
+        return {name: settings for name, (settings, enabled) in sources.items() if enabled}
+
+
+Source = Aws | Identity | Mlflow | Trainlog
 
 
 def _by_class() -> dict[DataClass, Literal["provider", "customer"]]:
@@ -334,7 +399,7 @@ class Settings(BaseSettings):
         """The environment goes before the file."""
         return env_settings, init_settings
 
-    def providers(self, registry: Registry) -> dict[str, Aws | Mlflow | Trainlog]:
+    def providers(self, registry: Registry) -> dict[str, Source]:
         """Settings of each enabled source that can be connected, by provider."""
         return {name: section for name, section in self.collect.enabled().items() if name in registry.sources}
 
@@ -355,7 +420,11 @@ class Settings(BaseSettings):
             "access": self.access.model_dump(),
             "approval": self.collect.mlflow.approval.model_dump(),
             **self.scope.model_dump(),
+            "artifacts": self.collect.aws.artifacts,
+            "own_accounts": sorted({*self.scope.own_accounts, *self.collect.aws.accounts}),
+            "google_signs_in": self.collect.google_workspace.signs_in,
             "job_production": self.collect.trainlog.production.model_dump(),
+            "okta_apps": self.collect.okta.apps,
             "production": self.collect.mlflow.production.model_dump(),
             "sign_in_hosts": self.collect.mlflow.sign_in_hosts,
             "profiles": {name: _texts(profile.model_dump()) for name, profile in self.profiles.items()},
