@@ -126,6 +126,8 @@ class Registry:
     checks: dict[str, tuple[CheckSpec, ...]] = field(default_factory=dict)
     sources: dict[str, Callable[..., Any]] = field(default_factory=dict)
     """Provider -> function(settings, secrets) that gives a `Source`."""
+    permissions: dict[str, Callable[[Sequence[StreamSpec], str, bool], str]] = field(default_factory=dict)
+    """Provider -> function(streams, format, management) that writes the policy of a reader."""
     plugins: dict[str, str] = field(default_factory=dict)
     """Entry point -> distribution and version."""
     loading: str | None = None
@@ -218,6 +220,16 @@ def source(provider: str) -> Callable[[F], F]:
 
     def register(function: F) -> F:
         _add(REGISTRY.sources, provider, function)
+        return function
+
+    return register
+
+
+def permissions(provider: str) -> Callable[[F], F]:
+    """Declare how a provider's least-privilege policy is written from what streams need."""
+
+    def register(function: F) -> F:
+        _add(REGISTRY.permissions, provider, function)
         return function
 
     return register

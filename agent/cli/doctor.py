@@ -35,6 +35,7 @@ Exit code: 0 nothing is missing, 4 every shortfall is a missing permission or lo
 SCHEMA = "evidenced.doctor/1"
 RECORDS = 3
 """Resources looked at in each stream: enough to make every call once, where there is anything to ask about."""
+OWN_RIGHTS = "agent-identity-read-only"
 LOOK_BACK_MS = 30 * 86_400_000
 """How far back jobs and runs are looked for."""
 
@@ -60,6 +61,8 @@ class Visit:
     asked: list[Asked] = field(default_factory=list)
     unreached: Gap | None = None
     detail: str = ""
+    surplus: str = ""
+    """What the identity may do beyond what is collected, in words; empty when that is nothing, or not known."""
 
     @property
     def identity(self) -> str | None:
@@ -118,8 +121,28 @@ def examine(registry: Registry, settings: Settings, wanted: Any, now_ms: int) ->
         with ThreadPoolExecutor(settings.schedule.max_parallel, "doctor") as pool:
             asking = [pool.submit(ask, source, spec, scope, now_ms) for spec, scope in todo]
             visit.asked = [future.result() for future in asking]
+        visit.surplus = surplus(registry, settings, source, {spec.name for spec in specs}, visit.scopes, now_ms)
         source.close()
         yield visit
+
+
+def surplus(
+    registry: Registry, settings: Settings, source: Source, streams: set[str], scopes: Sequence[str], now_ms: int
+) -> str:
+    """What the rule about the agent's own identity says of it now, in the first scope; empty when it holds."""
+    from agent.live import Live
+    from agent.model import Status, Verdict
+    from agent.redact import Redactor
+
+    for spec in registry.checks.get(OWN_RIGHTS, ()):
+        if spec.stream in streams and scopes:
+            # nothing is kept, so that any key will do
+            redactor = Redactor(bytes(32), registry.kept_tags)
+            live = Live(registry, source, scopes[0], redactor, settings.rule_settings(), now_ms)
+            for _, verdict in live.judge(spec):
+                if isinstance(verdict, Verdict) and verdict.status is Status.FAIL:
+                    return verdict.message
+    return ""
 
 
 def ask(source: Source, spec: StreamSpec, scope: Scope, now_ms: int) -> Asked:
@@ -240,6 +263,8 @@ class Report:
                 yield f"{visit.provider}: a long-lived key of {identity}; a role or a sign-on session is better. Works."
             if identity.startswith("arn:") and identity.endswith(":root"):
                 yield f"{visit.provider}: the account's root user; a reader should be a role that can only read."
+            if visit.surplus:
+                yield f"{visit.provider}: too much? {visit.surplus}. A reader should only read: `evidenced permissions`"
             if abs(self._skew(visit) or 0) > 2_000:
                 yield f"{visit.provider}: this clock is off by {(self._skew(visit) or 0) / 1000:+.1f} s"
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.cli import collect, controls, demo, doctor, export, findings, init, key, status, verify, version
+from agent.cli import collect, controls, demo, doctor, export, findings, init, key, permissions, status, verify, version
 from agent.cli import run as daemon
 from agent.cli.out import Globals, LogFormat
 from agent.errors import EvidencedError
@@ -43,6 +43,7 @@ for name, verb, epilog in (
     ("findings", findings.findings, findings.EPILOG),
     ("export", export.export, export.EPILOG),
     ("verify", verify.verify, verify.EPILOG),
+    ("permissions", permissions.permissions, permissions.EPILOG),
     ("demo", demo.demo, demo.EPILOG),
     ("version", version.version, version.EPILOG),
 ):

@@ -37,14 +37,14 @@ CASES = [
     for fault in FAULTS
     if not (fault == "short" and operation in worlds_of.EMPTY_IS_AN_ANSWER)
 ]
-SETTINGS = Settings().rule_settings()
+SETTINGS = worlds_of.settings(Settings().rule_settings())
 
 
 class Faulty(AwsSource):
     """The real source over sessions in which one operation goes wrong."""
 
     def __init__(self, operation: str = "", fault: str = "", *, good: bool = True) -> None:
-        settings = SimpleNamespace(role=None, external_id=None, accounts=[], regions=["us-east-1"])
+        settings = SimpleNamespace(role=None, external_id=None, accounts=["123456789012"], regions=["us-east-1"], **worlds_of.SOURCE)
         super().__init__(settings, lambda reference: reference, pause=lambda seconds: None)
         self.operation, self.fault, self.cut, self.more = operation, fault, False, False
         self.good = good
@@ -157,6 +157,12 @@ def test_the_two_worlds_differ_in_every_check(worlds):
     turned = {f.check for name, f in other.items() if name in before and before[name].status is not f.status}
     of_aws = {spec.id for spec in discover().all_checks() if spec.stream.startswith("aws.")}
     assert turned == of_aws - set(worlds_of.CANNOT_TURN)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_what_is_declared_is_called(worlds, name):
+    """What is called without being declared is refused by the client; a permission nobody uses is asked for in vain."""
+    assert set(worlds.lab.good[name].tape.operations) == set(STREAMS[name].needs)
 
 
 @pytest.mark.parametrize(("name", "operation", "fault"), CASES)
