@@ -1,0 +1,1 @@
+"""Rules whose evidence people keep, beside what a source shows."""
