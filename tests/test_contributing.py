@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import boto3
 import pytest
 from moto import mock_aws
+from time_machine import travel
 
 from agent import registry as registry_module
 from agent.collect import collect
@@ -17,7 +18,7 @@ from agent.ledger import Ledger
 from agent.model import Target
 from agent.redact import Redactor
 from agent.registry import Registry
-from collectors.aws import AwsSource
+from tests.aws import emulated
 
 TEXT = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
 COLLECTOR, CHECK = re.findall(r"```python\n(\"\"\".*?)```", TEXT, re.DOTALL)
@@ -31,11 +32,12 @@ def test_the_worked_examples_collect_and_judge(tmp_path, monkeypatch):
     for source in (COLLECTOR, CHECK):
         exec(compile(source, "CONTRIBUTING.md", "exec"), {"__name__": __name__})  # noqa: S102 - our own text
     with mock_aws():
-        kms = boto3.client("kms", "us-east-1")
-        rotating, still = (kms.create_key()["KeyMetadata"] for _ in range(2))
-        kms.enable_key_rotation(KeyId=rotating["KeyId"])
-        spec = registry.streams["aws.kms.keys"]
-        source = AwsSource(SimpleNamespace(role=None, external_id=None, accounts=[], regions=["us-east-1"]), str)
+        manager = boto3.client("secretsmanager", "us-east-1")
+        with travel(datetime(2024, 1, 1, tzinfo=UTC), tick=False):
+            old = manager.create_secret(Name="old", SecretString="x")["ARN"]
+        new = manager.create_secret(Name="new", SecretString="x")["ARN"]
+        spec = registry.streams["aws.secrets.secrets"]
+        source = emulated.source()
         target = Target(spec.name, source.scopes(spec.per)[0], spec.kind, spec.every_s, spec.collector)
         snapshot = collect(target, spec, source, Redactor(b"k" * 32, ()))
     ledger = Ledger.open(f"sqlite:///{tmp_path}/e.db", tmp_path / "key", create=True, now_ms=snapshot.start_ms)
@@ -44,7 +46,7 @@ def test_the_worked_examples_collect_and_judge(tmp_path, monkeypatch):
     judge(ledger, registry, {}, snapshot.start_ms)
     told = {finding.key: finding.status.value for finding in findings(ledger, registry)}
     ledger.close()
-    assert told == {rotating["Arn"]: "pass", still["Arn"]: "fail"}
+    assert told == {new: "pass", old: "fail"}
 
 
 @pytest.mark.parametrize("name", re.findall(r"`(agent/\w+\.py)`", TEXT))

@@ -24,6 +24,8 @@ PROVIDER_LIBRARIES = {
     "botocore": "collectors/aws",
     "mlflow": "collectors/mlflow",
     "google": "collectors/gcp",
+    "google.auth": "collectors/",
+    "google.oauth2": "collectors/",
     "google.protobuf": "collectors/mlflow",
     "azure": "collectors/azure",
     "moto": "",
