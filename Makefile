@@ -9,10 +9,10 @@ ARGS   ?=
 LOCKED := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench bench-peers lock clean
 
 help: ## what there is to make
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 demo: $(READY) ## thirty invented days, judged, exported and verified (ARGS="--dir D")
 	$(BIN)/evidenced demo $(ARGS)
@@ -31,6 +31,17 @@ format: $(READY) ## bring the code into its form
 
 bench: $(READY) ## the figures the product is to reach, measured on this machine
 	$(BIN)/python -m bench $(ARGS)
+
+bench-peers: $(READY) .bench/prowler/.ready ## beside prowler, on the same emulated account (ARGS="50 500")
+	$(BIN)/python -m bench.peers $(ARGS)
+
+# In an environment of its own: its dependencies are not ours.
+.bench/prowler/.ready:
+	@mkdir -p .bench
+	@test -x .bench/prowler/bin/python || $(PYTHON) -m venv .bench/prowler
+	$(BIN)/uv pip install --quiet --python .bench/prowler/bin/python 'prowler>=5,<6' \
+	  || UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python .bench/prowler/bin/python 'prowler>=5,<6'
+	@touch $@
 
 lock: $(READY) ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \

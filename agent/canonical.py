@@ -24,7 +24,10 @@ class NotRepresentable(ValueError):
 
 def canonical(value: Any) -> bytes:
     """RFC 8785 bytes of a value already in the profile; NotRepresentable otherwise."""
-    return orjson.dumps(value, option=_SORTED) if _admitted(value) else _slow(value)
+    if not _admitted(value):
+        return _slow(value)
+    # a copy is as long as its text; what orjson gives keeps a buffer of 4 KiB as long as it lives
+    return bytes(memoryview(orjson.dumps(value, option=_SORTED)))
 
 
 def canonical_in_profile(value: Any) -> bytes:

@@ -27,6 +27,7 @@ from agent.model import (
     Item,
     Json,
     PollStatus,
+    Reach,
     Reason,
     Record,
     Snapshot,
@@ -145,12 +146,15 @@ class Gathering:
         self.unseen: Counter[Gap] = Counter()
         self.gaps = 0
         self.asof_ms: int | None = None
+        self.reach_ms = 0
         self.usable = False
 
-    def take(self, yielded: Record | Gap | AsOf) -> None:
-        """Keep a record, a gap or the source's own time of observation."""
+    def take(self, yielded: Record | Gap | AsOf | Reach) -> None:
+        """Keep a record, a gap, the source's own time of observation or how far back it reaches."""
         if isinstance(yielded, AsOf):
             self.asof_ms = yielded.ms
+        elif isinstance(yielded, Reach):
+            self.reach_ms = max(self.reach_ms, yielded.from_ms)
         elif isinstance(yielded, Gap):
             self.broke(yielded)
             if yielded.key is not None:
@@ -167,7 +171,7 @@ class Gathering:
 
     def _record(self, record: Record) -> None:
         self.usable = True
-        facts, gaps = _apart(record.facts, self.spec)
+        facts, gaps = _apart(_searched(record.facts, self.spec, self.redactor), self.spec)
         facts, redacted = self.redactor.redact(facts, self.spec.tags)
         self.gaps += len(gaps)
         self.unseen.update(Gap.of(body) for body in gaps.values())
@@ -228,10 +232,17 @@ def collect(
         receipt=_receipt(tape, redactor, got.breaks),
         tape=tape,
         gaps=0 if status is PollStatus.FAILED else got.gaps,
-        window=window,
+        window=_reached(window, got.reach_ms),
         open_keys=frozenset(got.open_keys),
         unseen=dict(got.unseen),
     )
+
+
+def _reached(window: Window | None, from_ms: int) -> Window | None:
+    """The window without what lies before the source's reach: that was not read, and nothing says it was."""
+    if window is None or from_ms <= window.from_ms:
+        return window
+    return replace(window, from_ms=min(from_ms, window.to_ms))
 
 
 def _crash(error: Exception, target: Target) -> Gap:
@@ -262,6 +273,18 @@ def _receipt(tape: Tape, redactor: Redactor, breaks: Sequence[Gap]) -> dict[str,
         "patterns": redactor.patterns_digest,
         "v": 1,
     }
+
+
+def _searched(facts: Mapping[str, Any], spec: StreamSpec, redactor: Redactor) -> Mapping[str, Any]:
+    """The facts with each text that is only to be searched replaced by how many lines it had and what hit."""
+    found = dict(facts) if spec.scanned else facts
+    for name in (pointer[1:] for pointer in spec.scanned):
+        lines = facts.get(name)
+        if isinstance(lines, list):
+            hits = Counter(hit for line in lines for hit in redactor.scan(line))
+            told = [{"hash": hash, "lines": count, "pattern": pattern} for (pattern, hash), count in hits.items()]
+            found = {**found, name: {"hits": sorted(told, key=canonical), "lines": len(lines)}}
+    return found
 
 
 def _apart(facts: Mapping[str, Any], spec: StreamSpec) -> tuple[Mapping[str, Json], dict[str, Json]]:

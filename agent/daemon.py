@@ -174,7 +174,7 @@ class Daemon:
 
     def look_again(self) -> None:
         """Plan anew while there are sources that could not name their scopes, and say which."""
-        if self.replan is not None and self.plan.unreached:
+        if self.replan is not None and (self.plan.unreached or self.plan.blind):
             self.plan = self.replan()
         for name, gap in self.plan.unreached.items():
             log.warning("source not reached", source=name, why=gap.reason.value, op=gap.op, code=gap.code)

@@ -140,6 +140,8 @@ class Facts:
             pointer = pointer.rpartition("/")[0]
 
     def _refuse_below(self, name: str) -> None:
+        if not self._gaps:
+            return
         below = self._pointer(name) + "/"
         for pointer, gap in self._gaps.items():
             if pointer.startswith(below):

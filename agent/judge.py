@@ -18,7 +18,7 @@ from agent.facts import Context, Facts, StreamView, Unseen
 from agent.guard import attempt, place
 from agent.history import History
 from agent.ledger import Judged, Ledger, TargetRow
-from agent.model import Finding, Gap, Kind, Reason, Record, Status, Stored, Verdict, finding_body, undecided
+from agent.model import Finding, Gap, Kind, Poll, Reason, Record, Status, Stored, Verdict, finding_body, undecided
 from agent.registry import CheckSpec, DerivedSpec, Registry
 from agent.world import World
 
@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 Settings = Mapping[str, Any]
 _KEPT_VERDICTS = 400_000
+_BATCH = 1_000
+"""Records that are read and judged at once."""
 _memory: dict[tuple[bytes, str, str, str, bytes], bytes] = {}
 """(rules, check, stream, key, record digest) -> finding document, of checks that asked for nothing else."""
 
@@ -71,6 +73,7 @@ class Judging:
         self._told: dict[str, tuple[list[Facts], Gap | None]] = {}
         self._before: list[Stored] | None = None
         self._others: dict[int, Judging] = {}
+        self._views: dict[tuple[str, int | None], StreamView] = {}
 
     def findings(self) -> dict[str, bytes]:
         """Key in the findings tree -> finding document, for all but the records of unseen targets."""
@@ -93,11 +96,19 @@ class Judging:
             return
         poll = self.world.newest[row.id]
         stored = self.world.stored(row)
-        fresh = [
-            item for item in stored if any(self._memory_key(spec, item) not in _memory for spec in checks)
-        ]  # fmt: skip
+        for start in range(0, len(stored), _BATCH):
+            self._over_batch(row, poll, stored[start : start + _BATCH], checks)
+        broken = self.world.list_broken(row)
+        if broken:
+            for spec in checks:
+                verdict = _unseen_verdict(broken, f"the list of {row.target.name} is not complete")
+                self._put(0, spec, row.target.name, verdict)
+
+    def _over_batch(self, row: TargetRow, poll: Poll, items: list[Stored], checks: list[CheckSpec]) -> None:
+        """Judge some records of a target; what is known of an unchanged one is not asked again."""
+        fresh = [item for item in items if any(self._memory_key(spec, item) not in _memory for spec in checks)]
         self.world.load([item.blob_id for item in fresh])
-        for item in stored:
+        for item in items:
             for spec in checks:
                 key = self._memory_key(spec, item)
                 known = _memory.get(key)
@@ -109,11 +120,6 @@ class Judging:
                         _remember(key, known)
                 else:
                     self.found[f"{row.id}/{spec.id}/{item.key}"] = known
-        broken = self.world.list_broken(row)
-        if broken:
-            for spec in checks:
-                verdict = _unseen_verdict(broken, f"the list of {row.target.name} is not complete")
-                self._put(0, spec, row.target.name, verdict)
 
     def _over_derived(self, derived: DerivedSpec) -> None:
         checks = list(self.registry.checks_over(derived.name))
@@ -128,9 +134,10 @@ class Judging:
                 self._put(0, spec, key.split("/", 2)[2], _unseen_verdict(gap, derived.title.rstrip(".")))
         for facts in records:
             for spec in checks:
-                known = before.get(f"0/{spec.id}/{facts.key}") if derived.kind is Kind.EVENTS else None
+                key = self._derived_key(spec, facts.key)
+                known = before.get(f"0/{spec.id}/{key}") if derived.kind is Kind.EVENTS else None
                 if known is None or parse(known)["status"] == Status.NOT_EVALUATED.value:
-                    self._put(0, spec, facts.key, self._ask(spec, facts, self.world.at_ms)[0])
+                    self._put(0, spec, key, self._ask(spec, facts, self.world.at_ms)[0])
         if gap and (records or derived.kind is Kind.EVENTS or not before):
             for spec in checks:
                 self._put(0, spec, self._whole(spec), _unseen_verdict(gap, f"{derived.title.rstrip('.')}: not told"))
@@ -160,7 +167,7 @@ class Judging:
 
     def _findings_before(self, checks: list[CheckSpec]) -> dict[str, bytes]:
         """Findings of these checks about single derived records, as judged last."""
-        prefixes = tuple(f"0/{spec.id}/" for spec in checks)
+        prefixes = tuple(f"0/{spec.id}/{self._derived_key(spec, '')}" for spec in checks)
         whole = {f"0/{spec.id}/{self._whole(spec)}" for spec in checks}
         return {
             stored.key: self.world.ledger.document(stored.blob_id)
@@ -186,6 +193,13 @@ class Judging:
         return any(self.world.rows(name, None) for name in (derived.of if derived else (stream,)))
 
     def _view(self, stream: str, judging_id: int | None) -> StreamView:
+        """The stream as checks see it; made once, so that looking up one record of many is quick."""
+        place = (stream, judging_id)
+        if place not in self._views:
+            self._views[place] = self._look(stream, judging_id)
+        return self._views[place]
+
+    def _look(self, stream: str, judging_id: int | None) -> StreamView:
         derived = self.registry.derived.get(stream)
         if derived is None:
             return self.world.view(stream, judging_id)
@@ -235,6 +249,13 @@ class Judging:
         """Key of a finding about the whole scope; with the stream where a check has several."""
         several = len(self.registry.checks[spec.id]) > 1
         return f"{spec.stream}@{self.name}" if several else self.name
+
+    def _derived_key(self, spec: CheckSpec, key: str) -> str:
+        """Key of a finding about a derived record; with the stream where the check has several of one provider."""
+        provider = spec.stream.partition(".")[0]
+        streams = [other.stream for other in self.registry.checks[spec.id] if other.stream in self.registry.derived]
+        several = sum(stream.partition(".")[0] == provider for stream in streams) > 1
+        return f"{spec.stream}@{key}" if several else key
 
     def _put(self, target_id: int, spec: CheckSpec, key: str, verdict: Verdict) -> bytes:
         body = in_profile(finding_body(spec.id, verdict), lambda _at, _why: None)
@@ -329,7 +350,7 @@ class _Reading:
         return Finding(
             check=check,
             key=key,
-            stream=row.target.stream if row else _stream_of(self.registry, check, key),
+            stream=row.target.stream if row else _stream_of(self.registry, check, key, self.name),
             scope=row.target.scope.name if row else self.name,
             judging=self.name,
             status=Status(body["status"]),
@@ -358,10 +379,14 @@ class _Reading:
         return None
 
 
-def _stream_of(registry: Registry, check: str, key: str) -> str | None:
-    """The stream of a finding about a whole scope: its key names it where the check has several."""
-    streams = [spec.stream for spec in registry.checks.get(check, ())]
-    return next((stream for stream in streams if key.startswith(f"{stream}@")), streams[0] if streams else None)
+def _stream_of(registry: Registry, check: str, key: str, judging: str) -> str | None:
+    """The stream of a finding that is not about a collected record: its key names it where the check has several."""
+    specs = registry.checks.get(check, ())
+    streams = [spec.stream for spec in specs]
+    # without a name in its key it is about a record of a derived stream, of the provider whose scope it is
+    others = [spec.stream for spec in specs if spec.over in registry.derived] or streams
+    others.sort(key=lambda stream: stream.partition(".")[0] != judging.partition(":")[0])
+    return next((stream for stream in streams if key.startswith(f"{stream}@")), others[0] if others else None)
 
 
 def as_object(finding: Finding, registry_controls: Callable[[str], Iterable[Any]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Json = Any
 """A value of the evidence profile: dict, list, str, int, bool or None (never a float)."""
@@ -121,6 +121,13 @@ class AsOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Yielded by a collector whose source keeps only so much of the past: its window begins no earlier."""
+
+    from_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """What a poll of a life or events stream has to read: [from_ms, to_ms), and what is still open."""
 
@@ -187,6 +194,18 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give connections back."""
+        ...
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """What a source may have besides: accounts that refuse one by one, and a budget of calls."""
+
+    blind: Mapping[str, Gap]
+    """Judging scope -> why it could not name its own parts: their polls fail with this."""
+
+    def begin(self, calls: int) -> None:
+        """A sweep begins: forget refusals; this many calls were made in the 24 hours before."""
         ...
 
 

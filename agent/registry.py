@@ -46,6 +46,8 @@ class StreamSpec:
     after: tuple[str, ...]
     is_open: Callable[[Mapping[str, Any]], bool] | None
     plugin: str | None
+    scanned: tuple[str, ...] = ()
+    """Pointers of members that hold lists of text: searched for secrets, then replaced by counts and hits."""
 
     @property
     def provider(self) -> str:
@@ -171,17 +173,19 @@ def stream(
     personal: bool = False,
     after: Sequence[str] = (),
     is_open: Callable[[Mapping[str, Any]], bool] | None = None,
+    scanned: Sequence[str] = (),
 ) -> Callable[[F], F]:
     """Declare a collector: a generator of `Record`, `Gap` and `AsOf`.
 
     It is given what its source opens for the scope; for `life` and `events` also the `Window`.
-    `volatile` and `unordered` are JSON pointers, `*` standing for any one name or index.
+    `volatile` and `unordered` are JSON pointers, `*` standing for any one name or index; `scanned` are pointers
+    of members of the record itself that hold text, line by line, of which only counts and hits are kept.
     """
 
     def register(function: F) -> F:
         spec = StreamSpec(
             name, Kind(kind), per, seconds(every), dict(needs), function, version, tuple(volatile), tuple(unordered),
-            tuple(tags), personal, tuple(after), is_open, REGISTRY.loading,
+            tuple(tags), personal, tuple(after), is_open, REGISTRY.loading, tuple(scanned),
         )  # fmt: skip
         _add(REGISTRY.streams, name, spec)
         return function

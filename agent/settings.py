@@ -161,8 +161,12 @@ class Aws(Section):
     external_id: Reference | None = None
     accounts: list[Annotated[str, Field(pattern=r"^\d{12}$")]] = []
     regions: Literal["all-enabled"] | Annotated[list[str], Field(min_length=1)] = "all-enabled"
+    calls_per_day: Annotated[int, Field(ge=0)] = 0
+    """How many calls may be made in any 24 hours; 0 for as many as are needed."""
     artifacts: list[Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/.*)?$")]] = []
     """Where model artifacts lie, `s3://BUCKET/PREFIX`: these objects are listed, never read."""
+    scan_job_logs: bool = False
+    """Whether the logs of jobs are searched for secrets; no line is kept, but each that is searched is read."""
     every: dict[str, Interval] = {}
 
     @model_validator(mode="after")
@@ -259,6 +263,8 @@ class Mlflow(Section):
     """Whether the server is reached over a private network on purpose, so that http is no failure."""
     sign_in_hosts: list[str] = []
     """Hosts to which the server may send a caller who is not signed in: a redirect there counts as a refusal."""
+    backend: str = ""
+    """What holds the server's own data: a database by ARN, or a managed service, such as `sagemaker`."""
 
     @model_validator(mode="after")
     def _reachable(self) -> Mlflow:
@@ -331,9 +337,11 @@ class Thresholds(Section):
     max_password_age_days: Days | Off = "off"
     max_admins: Days = 5
     small_team: Days = 6
+    leaver_business_days: Days = 1
     key_rotation_days: Days = 365
     log_retention_days: Days = 365
     backup_retention_days: Days = 35
+    job_failure_followup_days: Days = 7
     key_standard: dict[DataClass, Literal["provider", "customer"]] = Field(default_factory=_by_class)
     trusted_registries: list[str] = []
 
@@ -421,11 +429,13 @@ class Settings(BaseSettings):
             "approval": self.collect.mlflow.approval.model_dump(),
             **self.scope.model_dump(),
             "artifacts": self.collect.aws.artifacts,
+            "scan_job_logs": self.collect.aws.scan_job_logs,
             "own_accounts": sorted({*self.scope.own_accounts, *self.collect.aws.accounts}),
             "google_signs_in": self.collect.google_workspace.signs_in,
             "job_production": self.collect.trainlog.production.model_dump(),
             "okta_apps": self.collect.okta.apps,
             "production": self.collect.mlflow.production.model_dump(),
+            "mlflow_backend": self.collect.mlflow.backend,
             "sign_in_hosts": self.collect.mlflow.sign_in_hosts,
             "profiles": {name: _texts(profile.model_dump()) for name, profile in self.profiles.items()},
         }

@@ -24,7 +24,7 @@ from agent.collect import collect
 from agent.config import require_libraries
 from agent.judge import judge
 from agent.ledger import Ledger, SlotTaken
-from agent.model import Gap, Kind, PollStatus, Reason, Snapshot, Source, SourceError, Target, Window
+from agent.model import Gap, Kind, PollStatus, Reason, Shared, Snapshot, Source, SourceError, Target, Window
 from agent.redact import Redactor
 from agent.registry import Registry, StreamSpec, seconds
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+DAY_MS = 86_400_000
 OVERLAP_MS = 3_600_000
 """How far a window of a life or events stream reaches back over the one before: late arrivals."""
 
@@ -55,6 +56,8 @@ class Plan:
     unreached: dict[str, Gap] = field(default_factory=dict)
     detail: dict[str, str] = field(default_factory=dict)
     """Provider -> what to do about it, in words."""
+    blind: dict[str, Gap] = field(default_factory=dict)
+    """Judging scope -> why it could not name its parts, though its source named others."""
 
 
 @dataclass(slots=True)
@@ -71,10 +74,16 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 nothing unseen, 4 every shortfall is a missing permission, 5 otherwise (design section 10)."""
-        if not self.unseen:
+        """0 nothing unseen that could be seen, 4 every shortfall is a missing permission, 5 otherwise."""
+        short = [gap for gap in self.unseen if gap.reason is not Reason.UNSUPPORTED]
+        if not short:
             return 0
-        return 4 if all(gap.reason is Reason.DENIED for gap in self.unseen) else 5
+        return 4 if all(gap.reason is Reason.DENIED for gap in short) else 5
+
+    @property
+    def unsupported(self) -> Counter[Gap]:
+        """What the source itself lacks: gaps that nobody can fill, so that they make no exit code."""
+        return Counter({gap: count for gap, count in self.unseen.items() if gap.reason is Reason.UNSUPPORTED})
 
 
 def connect(registry: Registry, settings: Settings) -> dict[str, Source]:
@@ -102,12 +111,19 @@ def plan(
             made.detail[name] = str(error)
             made.targets += _known(ledger, specs, source) if ledger else []
             continue
+        blind = dict(source.blind) if isinstance(source, Shared) else {}
+        known = _known(ledger, specs, source) if ledger and blind else []
+        made.blind |= blind
         for spec in specs:
             every_s = interval(spec, settings.intervals(name))
-            made.targets += [
-                Planned(spec, source, Target(spec.name, scope, spec.kind, every_s, spec.collector))
-                for scope in scopes[spec.per]
-            ]
+            for scope in scopes[spec.per]:
+                of_before = [item for item in known if item.spec is spec and item.target.scope.judging == scope.judging]
+                if scope.name != scope.judging and scope.judging in blind and of_before:
+                    made.targets += of_before
+                else:
+                    made.targets.append(
+                        Planned(spec, source, Target(spec.name, scope, spec.kind, every_s, spec.collector))
+                    )
     return made
 
 
@@ -213,6 +229,7 @@ def sweep(
     stored in one short transaction as soon as it is there, so at most the polls under way are lost.
     Once it is `stopping`, targets that were not begun are left out.
     """
+    begin(ledger, planned, now())
     numbers = ledger.declare([item.target for item in planned], now())
     outcome = Outcome()
 
@@ -250,6 +267,19 @@ def sweep(
     if seal:
         ledger.seal(now())
     return outcome
+
+
+def begin(ledger: Ledger, planned: Iterable[Planned], at_ms: int) -> None:
+    """Tell the sources that a sweep begins, and how many calls of theirs the ledger knows of the last day."""
+    sources = {item.source.name: item.source for item in planned if isinstance(item.source, Shared)}
+    if not sources:
+        return
+    calls: Counter[str] = Counter()
+    rows = ledger.targets()
+    for number, made in ledger.calls_since(at_ms - DAY_MS).items():
+        calls[rows[number].target.stream.partition(".")[0]] += made
+    for name, source in sources.items():
+        source.begin(calls[name])
 
 
 def _waves(planned: Sequence[Planned]) -> list[list[Planned]]:

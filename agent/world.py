@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from agent.canonical import parse
 from agent.facts import Facts, StreamView, Unseen
-from agent.model import Gap, Poll, PollStatus, Reason, Stored
+from agent.model import Gap, Kind, Poll, PollStatus, Reason, Stored
 from agent.schedule import stale_after_ms
 
 if TYPE_CHECKING:
     from agent.ledger import Ledger, TargetRow
 
 _KEPT_DOCUMENTS = 20_000
+_BATCH = 1_000
+_told: WeakKeyDictionary[Ledger, dict[tuple[Callable[..., bool], int], list[Stored]]] = WeakKeyDictionary()
+"""Of each open ledger: which events of a poll are wanted. A poll never changes, so neither does the answer."""
 
 
 class World:
@@ -70,8 +75,30 @@ class World:
     def records(self, row: TargetRow) -> Iterator[Facts]:
         """The records of a target as its newest poll shows them."""
         poll = self.newest[row.id]
-        for stored in self.stored(row):
-            yield self.facts(stored.blob_id, stored.key, poll, row.target.scope.name)
+        waiting = iter(self.stored(row))
+        while batch := list(islice(waiting, _BATCH)):
+            self.load([stored.blob_id for stored in batch])
+            for stored in batch:
+                yield self.facts(stored.blob_id, stored.key, poll, row.target.scope.name)
+
+    def events(self, row: TargetRow, wanted: Callable[[Mapping[str, Any]], bool]) -> Iterator[Facts]:
+        """The kept events of a target whose facts are wanted, in the order of the log."""
+        poll, told = self.newest[row.id], _told.setdefault(self.ledger, {})
+        for idx, group in groupby(self.stored(row), lambda stored: stored.idx):
+            found = told.get((wanted, idx))
+            if found is None:
+                found = told[wanted, idx] = list(self._wanted(list(group), wanted))
+            waiting = iter(found)
+            while batch := list(islice(waiting, _BATCH)):
+                self.load([stored.blob_id for stored in batch])
+                for stored in batch:
+                    yield self.facts(stored.blob_id, stored.key, poll, row.target.scope.name)
+
+    def _wanted(self, group: list[Stored], wanted: Callable[[Mapping[str, Any]], bool]) -> Iterator[Stored]:
+        by_blob = {stored.blob_id: stored for stored in group}
+        for blob_id, data in self.ledger.documents(by_blob):
+            if wanted(parse(data)["facts"]):
+                yield by_blob[blob_id]
 
     def record(self, row: TargetRow, key: str) -> Facts | None:
         """One record of a target as its newest poll shows it."""
@@ -81,9 +108,10 @@ class World:
         return self.facts(stored.blob_id, key, self.newest[row.id], row.target.scope.name) if stored else None
 
     def stored(self, row: TargetRow) -> list[Stored]:
-        """Positions of a target that hold a record or a gap document."""
+        """Positions of a target that hold a record or a gap document; of an events stream all that were kept."""
         if row.id not in self._lists:
-            self._lists[row.id] = self.ledger.state(row.id, self.upto)
+            read = self.ledger.kept if row.target.kind is Kind.EVENTS else self.ledger.state
+            self._lists[row.id] = read(row.id, self.upto)
         return self._lists[row.id]
 
     def facts(self, blob_id: int, key: str, poll: Poll, scope: str = "") -> Facts:

@@ -99,16 +99,16 @@ def _figures(ran: Collected) -> Iterator[Figure]:
 def collected(count: int) -> Collected:
     """Run the command once on a new server and a new store."""
     told(f"collect: {count:,} users and {count:,} buckets")
-    with TemporaryDirectory(prefix="evidenced-bench-") as folder, _server(count) as server:
+    with TemporaryDirectory(prefix="evidenced-bench-") as folder, server(count) as answering:
         config = Path(folder) / "evidenced.toml"
         config.write_text(CONFIG)
         start = time.perf_counter()
         ended = measured(
-            [EVIDENCED, "-c", str(config), "collect", "--now", "--output", "json"], _environment(server.port)
+            [EVIDENCED, "-c", str(config), "collect", "--now", "--output", "json"], sdk_environment(answering.port)
         )
         wall, said = time.perf_counter() - start, json.loads(ended.printed)
         return Collected(
-            count, server.requests(), said["api_calls"], said["records"], ended.cpu, wall, ended.memory, ended.code
+            count, answering.requests(), said["api_calls"], said["records"], ended.cpu, wall, ended.memory, ended.code
         )  # fmt: skip
 
 
@@ -131,8 +131,9 @@ class Server:
 
 
 @contextmanager
-def _server(count: int) -> Iterator[Server]:
-    arguments, pipe = [sys.executable, "-m", "bench.moto_server", str(count), str(count)], subprocess.PIPE
+def server(count: int, roles: int = 0) -> Iterator[Server]:
+    """The emulator with so many users and buckets, and roles."""
+    arguments, pipe = [sys.executable, "-m", "bench.moto_server", *map(str, (count, count, roles))], subprocess.PIPE
     with subprocess.Popen(
         arguments, env=environment(), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -142,7 +143,8 @@ def _server(count: int) -> Iterator[Server]:
             process.kill()
 
 
-def _environment(port: int) -> dict[str, str]:
+def sdk_environment(port: int) -> dict[str, str]:
+    """Variables that lead the SDK to the emulator."""
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "testing",

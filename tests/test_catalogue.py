@@ -211,12 +211,12 @@ def test_show_for_people() -> None:
     result = CliRunner().invoke(app, ["show", "train-job-failures-handled"])
     assert result.exit_code == 0
     control = load_catalogue().controls["train-job-failures-handled"]
-    for text in (control.title, control.statement, control.population, control.remediation, "2 of 3 active"):
+    for text in (control.title, control.statement, control.population, control.remediation, "3 of 3 active"):
         assert text in result.stdout
     assert "PI1.3  Processing integrity" in result.stdout
     assert "CC7.3  Event evaluation (supporting)" in result.stdout
     states = {line.split()[0]: line.split()[1] for line in result.stdout.splitlines() if line.startswith("  job-")}
-    assert states == {"job-terminal": "active", "job-failure-followed": "planned"}
+    assert states == {"job-terminal": "active", "job-failure-followed": "active"}
 
 
 def test_show_gives_the_rule_of_a_registered_check() -> None:

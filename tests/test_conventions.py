@@ -32,7 +32,7 @@ PROVIDER_LIBRARIES = {
     "time_machine": "",
 }
 """Library -> the folder that may import it; the demo imports its own where it runs."""
-READ_ONLY = re.compile(r"(Get|List|Describe|BatchGet|Search|Read|Probe|Lookup)[A-Z]|GenerateCredentialReport$")
+READ_ONLY = re.compile(r"(Get|List|Describe|BatchGet|Search|Read|Probe|Lookup|Filter)[A-Z]|GenerateCredentialReport$")
 NO_WORDS = {"utils", "util", "helpers", "helper", "manager", "handler", "base", "common", "misc"}
 
 REGISTRY = discover()

@@ -63,6 +63,7 @@ REPAIRED = {
     ("iam-no-wildcard-policy", f"{ACCOUNT}:policy/migration-all"),
     ("iam-password-policy", f"{ACCOUNT}:root"),
     ("iam-user-unused", f"{ACCOUNT}:user/hugo.martin"),
+    ("production-version-approved", "price-fit/2"),
 }
 
 Rows = list[dict[str, str]]

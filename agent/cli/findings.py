@@ -152,18 +152,33 @@ class Page:
         return [control.id for control in self.catalogue.controls_of(finding.check)]
 
 
+class Freed:
+    """Which missing permission would free how many findings."""
+
+    def __init__(self) -> None:
+        self._findings: Counter[str] = Counter()
+        self._checks: dict[str, set[str]] = defaultdict(set)
+
+    def add(self, finding: Finding) -> None:
+        """Count what a finding needs."""
+        for need in finding.need:
+            self._findings[need] += 1
+            self._checks[need].add(finding.check)
+
+    def lines(self) -> Iterator[str]:
+        """What to ask for, the greatest first; nothing when nothing is missing."""
+        if self._findings:
+            yield "Missing permissions, the one that frees most first:"
+        for need, count in self._findings.most_common():
+            yield f"  {need:<40} frees {count:,} findings of {', '.join(sorted(self._checks[need]))}"
+
+
 def permissions(found: Iterable[Finding]) -> Iterator[str]:
     """Lines that say which missing permission would free how many findings, the greatest first."""
-    freed: Counter[str] = Counter()
-    checks: dict[str, set[str]] = defaultdict(set)
+    freed = Freed()
     for finding in found:
-        for need in finding.need:
-            freed[need] += 1
-            checks[need].add(finding.check)
-    if freed:
-        yield "Missing permissions, the one that frees most first:"
-    for need, count in freed.most_common():
-        yield f"  {need:<40} frees {count:,} findings of {', '.join(sorted(checks[need]))}"
+        freed.add(finding)
+    return freed.lines()
 
 
 def _label(finding: Finding) -> str:

@@ -16,6 +16,14 @@ PREFIX = "example-models-"
 BLOCKED = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
 OPEN = dict.fromkeys(BLOCKED, False)
 
+_NEVER_MADE = {
+    "list_inference_components": "InferenceComponents",
+    "list_mlflow_apps": "Summaries",
+    "list_mlflow_tracking_servers": "TrackingServerSummaries",
+    "list_monitoring_schedules": "MonitoringScheduleSummaries",
+}
+"""Listings of SageMaker that the emulator lacks, and their member: the account has none of these."""
+
 _REPORT_KEPT_MS = 4 * 3_600_000
 _ROOT_ROW = (
     "{arn},{created},{enabled},{used},{changed},not_supported,true,false,N/A,N/A,N/A,N/A,false,N/A,N/A,N/A,N/A,"
@@ -43,6 +51,26 @@ class Account:
         self._identities: Any = iam_backends[self.id]["aws"]
         self._storage: Any = s3_backends[self.id]["aws"]
         self._keys: dict[str, list[str]] = {}
+
+    def watch(self) -> None:
+        """Turn threat detection on, buckets included."""
+        import boto3
+
+        features: Any = [{"Name": "S3_DATA_EVENTS", "Status": "ENABLED"}]
+        boto3.client("guardduty", region_name=REGION).create_detector(Enable=True, Features=features)
+
+    def record(self, bucket: str) -> None:
+        """Record what is done in the account: a trail of all regions that delivers to this bucket, kept for years."""
+        import boto3
+
+        trail = boto3.client("cloudtrail", region_name=REGION)
+        self.bucket_policy(bucket, plain_refused(PREFIX + bucket), trail_delivers(PREFIX + bucket))
+        trail.create_trail(
+            Name="main", S3BucketName=PREFIX + bucket, IsMultiRegionTrail=True, EnableLogFileValidation=True
+        )
+        everything: Any = {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}
+        trail.put_event_selectors(TrailName="main", EventSelectors=[everything])
+        trail.start_logging(Name="main")
 
     # --- people and their credentials
 
@@ -235,6 +263,17 @@ def plain_refused(bucket: str) -> dict[str, Any]:
     }
 
 
+def trail_delivers(bucket: str) -> dict[str, Any]:
+    """The bucket-policy statement that lets CloudTrail write its logs."""
+    trail = {"Service": "cloudtrail.amazonaws.com"}
+    return {
+        "Effect": "Allow",
+        "Principal": trail,
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/AWSLogs/*",
+    }
+
+
 def anybody_reads(bucket: str) -> dict[str, Any]:
     """The bucket-policy statement that opens a bucket to the world."""
     return {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
@@ -256,9 +295,15 @@ def _emulator_mended() -> Iterator[None]:
     """Let the emulator answer what it lacks or has wrong: credentials of one service, the age of a report.
 
     The account holds no service-specific credential; a credential report is made anew after four hours.
+    No policy is a permission boundary. Inspector, where it was never turned on, says that it is off.
+    Of what is done in the emulator CloudTrail
+    shows nothing. SageMaker has none of what the emulator cannot make.
     """
+    from moto.cloudtrail.responses import CloudTrailResponse
     from moto.core.responses import ActionResult
     from moto.iam.responses import IamResponse
+    from moto.inspector2.models import AccountStatus, Inspector2Backend
+    from moto.sagemaker.responses import SageMakerResponse
 
     made_ms = 0
 
@@ -272,12 +317,29 @@ def _emulator_mended() -> Iterator[None]:
         content = response.backend.get_credential_report()
         return ActionResult({"Content": content, "ReportFormat": "text/csv", "GeneratedTime": iso(made_ms)})
 
-    wrong = IamResponse.get_credential_report
+    def policies(response: Any) -> Any:
+        if response._get_param("PolicyUsageFilter") == "PermissionsBoundary":
+            return ActionResult({"Policies": [], "IsTruncated": False})
+        return listed(response)
+
+    def inspected(backend: Any, ids: Sequence[str]) -> list[dict[str, Any]]:
+        return [(backend.account_status.get(id) or AccountStatus(id)).to_batch_json() for id in ids]
+
+    wrong, unsaid = IamResponse.get_credential_report, Inspector2Backend.batch_get_account_status
+    listed, IamResponse.list_policies = IamResponse.list_policies, policies
+    Inspector2Backend.batch_get_account_status = inspected
     IamResponse.get_credential_report, IamResponse.list_service_specific_credentials = report, none_held
+    for listing, member in _NEVER_MADE.items():
+        setattr(SageMakerResponse, listing, lambda _response, member=member: json.dumps({member: []}))
+    CloudTrailResponse.lookup_events = lambda _response: json.dumps({"Events": []})
     try:
         yield
     finally:
-        IamResponse.get_credential_report = wrong
+        del CloudTrailResponse.lookup_events
+        for listing in _NEVER_MADE:
+            delattr(SageMakerResponse, listing)
+        IamResponse.get_credential_report, IamResponse.list_policies = wrong, listed
+        Inspector2Backend.batch_get_account_status = unsaid
         del IamResponse.list_service_specific_credentials
 
 

@@ -37,7 +37,7 @@ sign_with = "file:signing_key"
 role = "arn:aws:iam::{{account}}:role/evidence-reader"
 accounts = ["{account}"]
 regions = ["eu-central-1"]
-every = {{ "s3.exposures" = "12h", "s3.account" = "12h", "s3.access_points" = "1d" }}
+every = {{ "s3.exposures" = "12h", "s3.account" = "12h", "s3.access_points" = "1d", "cloudtrail.events" = "1d" }}
 
 [collect.mlflow]                     # a real MLflow store; its database is read directly
 name = "main"

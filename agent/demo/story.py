@@ -63,6 +63,7 @@ def open_account(company: Company) -> None:
     """The company opens its AWS account."""
     account = company.account
     account.protect_root()
+    account.watch()
     account.password_policy(length=8, reuse=5)
     account.block_account(on=True)
     account.policy("ml-data-read", allow("s3:GetObject", "s3:ListBucket", on=_data("training-data", "features")))
@@ -86,6 +87,7 @@ def open_buckets(company: Company) -> None:
     account.bucket("model-artifacts", "confidential", versioned=False)
     account.bucket("inference-logs", "confidential")
     account.bucket("access-logs", "internal")
+    account.record("access-logs")
     account.bucket("backups", "restricted", key=key)
     account.bucket("terraform-state", "confidential")
     account.bucket("raw-uploads", "restricted", tls_only=False)

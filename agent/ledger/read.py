@@ -178,6 +178,12 @@ class Reader:
             for batch in batches(indices[bisect_left(indices, since) : bisect_right(indices, last)]):
                 yield from self._read_polls(connection, poll.c.idx.in_(batch))
 
+    def calls_since(self, start_ms: int) -> dict[int, int]:
+        """Target -> calls of its polls that began at or after a time, ms UTC."""
+        query = sa.select(poll.c.target_id, sa.func.sum(poll.c.calls)).where(poll.c.start_ms >= start_ms)
+        with self.store.read() as connection:
+            return {number: int(calls) for number, calls in connection.execute(query.group_by(poll.c.target_id))}
+
     def newest(self, upto: int | None = None) -> dict[int, Poll]:
         """The newest poll of each target that has one, up to an index."""
         with self.store.read() as connection:
@@ -280,6 +286,22 @@ class Reader:
                 .order_by(seen_event.c.pos)
             )
             return [Stored(key, bytes(digest), blob_id, idx) for key, digest, blob_id in rows]
+
+    def kept(self, target_id: int, upto: int | None = None) -> list[Stored]:
+        """Every record that the polls of an events stream brought, up to an index, in the order of the log."""
+        query = (
+            sa.select(seen_event.c.key, blob.c.digest, seen_event.c.blob_id, seen_event.c.idx)
+            .join(blob, blob.c.id == seen_event.c.blob_id)
+            .order_by(seen_event.c.idx, seen_event.c.pos)
+        )
+        with self.store.read() as connection:
+            known, last = self._poll_index(connection, upto)
+            indices = known.get(target_id, ())
+            return [
+                Stored(key, bytes(digest), blob_id, idx)
+                for batch in batches(indices[: bisect_right(indices, last)])
+                for key, digest, blob_id, idx in connection.execute(query.where(seen_event.c.idx.in_(batch)))
+            ]
 
     # -- judged lines ----------------------------------------------------------------------
 

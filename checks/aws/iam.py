@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from agent.clock import DAY_MS, parse_iso
 from agent.facts import Context, Facts
 from agent.model import Reason, Verdict, failed, inapplicable, passed, undecided
 from agent.registry import check
+from checks.aws.recorded import change_of, incident_of
+from checks.aws.trail_events import ROOT_USE
 
 ROOT = "<root_account>"
 """What the credential report calls the root user."""
@@ -37,8 +40,10 @@ def console_mfa(user: Facts, ctx: Context) -> Verdict:
 def root_locked(account: Facts, ctx: Context) -> Verdict:
     """Root has no keys, is protected by MFA or has no password, and is not used.
 
-    `AccountPasswordPresent` is 0 where an organisation took root's password away. Use is read from the
-    credential report.
+    `AccountPasswordPresent` is 0 where an organisation took root's password away. Use is what CloudTrail
+    shows, where its events are known without a hole for as long as the limit; else the last sign-in of the
+    credential report. A row of the registers of changes or incidents that names the account, `root` or the
+    event accounts for it.
     """
     summary = account["summary"]
     told = {name: summary[name] for name in summary.names()}
@@ -53,12 +58,15 @@ def root_locked(account: Facts, ctx: Context) -> Verdict:
         return failed("; ".join(faults), **told)
     if told["AccountAccessKeysPresent"] is None or told["AccountSigningCertificatesPresent"] is None:
         return undecided(Reason.UNSUPPORTED, "the account summary says nothing of root's keys", **told)
+    by_events = _root_by_events(account, told, ctx)
+    if by_events is not None:
+        return by_events
     root = ctx.here("aws.iam.usage").one(account.key)
     if root is None:
         return undecided(Reason.DEPENDENCY, "the credential report has no row for root", **told)
     limit, used = ctx.thresholds["root_unused_days"], root.text("password_last_used")
     told |= {"password_last_used": used, "root_unused_days": limit}
-    if _is_time(used) and _days_since(used, ctx.now) <= limit:
+    if _is_time(used) and _days_since(used, ctx.now) <= limit and not _accounted(account, used, ctx):
         return failed(f"root signed in on {used[:10]}; it must be unused for {limit} days", **told)
     last = f"last sign-in {used[:10]}" if _is_time(used) else "no sign-in on record"
     return passed(f"root has no keys and cannot sign in by password alone; {last}", **told)
@@ -98,11 +106,15 @@ def key_age(user: Facts, ctx: Context) -> Verdict:
     return (failed if too_old else passed)(f"{said}, limit {limit} days", key_max_age_days=limit, **told)
 
 
+@check("iam-key-age", over="aws.iam.service_credentials")
 @check("iam-key-age", over="aws.iam.ssh_keys")
 def credential_age(credential: Facts, ctx: Context) -> Verdict:
-    """Each active SSH key was made within the allowed number of days."""
+    """Each active SSH key or service credential is within the allowed age."""
     if credential["status"] != "Active":
         return inapplicable("not active", status=credential["status"])
+    expires = credential.get("expires")
+    if expires and _age_ms(expires, ctx.now) >= 0:
+        return inapplicable(f"expired on {expires[:10]}", expires=expires)
     limit, created = ctx.thresholds["key_max_age_days"], credential.text("created")
     too_old = _age_ms(created, ctx.now) > limit * DAY_MS
     said = f"{credential['user']}: created {created[:10]}, limit {limit} days"
@@ -153,6 +165,29 @@ def user_unused(user: Facts, ctx: Context) -> Verdict:
     return (failed if unused else passed)(
         f"{said} {last[:10]}, limit {limit} days", credential_unused_days=limit, **told
     )
+
+
+def _root_by_events(account: Facts, told: Mapping[str, Any], ctx: Context) -> Verdict | None:
+    """What the audit events say of root; None where they do not reach back as far as the limit."""
+    if not ctx.configured(ROOT_USE):
+        return None
+    seen, limit = ctx.here(ROOT_USE).one(account.key.split(":")[4]), ctx.thresholds["root_unused_days"]
+    # To the day: the first poll of the events begins a little after that of the account.
+    if seen is None or not seen["complete"] or _days_since(seen["since"], ctx.now) < limit:
+        return None
+    told = {**told, "events_since": seen["since"], "root_unused_days": limit}
+    for use in seen.list("uses"):
+        lately = _days_since(use["time"], ctx.now) <= limit
+        if lately and not _accounted(account, use["time"], ctx, use["id"]):
+            said = f"root was used: {use['name']} at {use['time']}; it must be unused for {limit} days"
+            return failed(said, use=use["name"], time=use["time"], event=use["id"], **told)
+    return passed("root has no keys and cannot sign in by password alone; CloudTrail shows no use of it", **told)
+
+
+def _accounted(account: Facts, at: str, ctx: Context, *names: str) -> bool:
+    """Whether a register explains a use of root at this time."""
+    named = ["root", account.key, account.key.split(":")[4], *names]
+    return bool(change_of(ctx, named, at) or incident_of(ctx, named, at))
 
 
 def _password_faults(rules: Mapping[str, int | bool | None], ctx: Context) -> list[str]:

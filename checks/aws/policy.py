@@ -1,16 +1,19 @@
 """Reading policy documents of AWS: what they allow and deny.
 
 Static and under the widest reading: conditions narrow nothing, organisation guardrails are not known.
+A member that is not of the shape AWS gives it says nothing.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-ANY = "any-other-name"
-"""Stands for a name that no policy has in mind: what covers it covers every name."""
+from checks.aws.patterns import ANY as ANY
+from checks.aws.patterns import covers, narrowest, widest
+
+_EVERYTHING = (f"{ANY}:{ANY}", *(f"arn:{partition}:{ANY}" for partition in ("aws", "aws-cn", "aws-us-gov")))
+"""An action and a resource that nobody has in mind: a pattern that covers one of them covers all."""
 
 Document = Mapping[str, Any]
 Statement = Mapping[str, Any]
@@ -18,8 +21,7 @@ Statement = Mapping[str, Any]
 
 def statements(document: Document | None, effect: str) -> Iterator[Statement]:
     """The statements with this effect, `Allow` or `Deny`."""
-    held = (document or {}).get("Statement", [])
-    for statement in [held] if isinstance(held, dict) else held:
+    for statement in members((document or {}).get("Statement")):
         if isinstance(statement, dict) and statement.get("Effect") == effect:
             yield statement
 
@@ -31,18 +33,31 @@ def members(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]
 
 
+def texts(statement: Statement, element: str) -> list[str]:
+    """The strings of an element, such as `Action`."""
+    return [value for value in members(statement.get(element)) if isinstance(value, str)]
+
+
 def speaks_of_action(statement: Statement, action: str) -> bool:
     """Whether the statement is about this action: named, or not left out."""
-    if "NotAction" in statement:
-        return not any(_matches(pattern.lower(), action.lower()) for pattern in members(statement["NotAction"]))
-    return any(_matches(pattern.lower(), action.lower()) for pattern in members(statement.get("Action")))
+    named = any(
+        covers(pattern.lower(), action.lower())
+        for pattern in (*texts(statement, "Action"), *texts(statement, "NotAction"))
+    )
+    return named is not ("NotAction" in statement)
 
 
 def speaks_of_resource(statement: Statement, resource: str) -> bool:
-    """Whether the statement is about this resource: named, or not left out."""
-    if "NotResource" in statement:
-        return not any(_matches(pattern, resource) for pattern in members(statement["NotResource"]))
-    return any(_matches(pattern, resource) for pattern in members(statement.get("Resource")))
+    """Whether the statement is about this resource: named, or not left out.
+
+    A variable is any text where the statement allows more by it, else none.
+    """
+    out = "NotResource" in statement
+    wide = (statement.get("Effect") == "Allow") is not out
+    patterns = [
+        widest(text) if wide else narrowest(text) for text in texts(statement, "NotResource" if out else "Resource")
+    ]
+    return any(covers(pattern, resource) for pattern in patterns if pattern is not None) is not out
 
 
 def grants(document: Document | None, action: str, resource: str) -> list[Statement]:
@@ -91,37 +106,32 @@ def trusted_services(trust: Document | None) -> set[str]:
         service
         for statement in statements(trust, "Allow")
         if isinstance(statement.get("Principal"), dict)
-        for service in members(statement["Principal"].get("Service"))
+        for service in texts(statement["Principal"], "Service")
     }
 
 
 def condition_keys(statement: Statement) -> set[str]:
     """Names of the condition keys that narrow the statement."""
-    return {key for tested in statement.get("Condition", {}).values() for key in tested}
+    condition = statement.get("Condition")
+    held = condition.values() if isinstance(condition, dict) else ()
+    return {key for tested in held if isinstance(tested, dict) for key in tested}
 
 
 def _everything(statement: Statement, element: str) -> bool:
     """Whether a statement is about all actions, or all resources."""
     if f"Not{element}" in statement:
-        return not any(map(_is_all, members(statement[f"Not{element}"])))
-    return any(map(_is_all, members(statement.get(element))))
+        return not any(map(_is_all, texts(statement, f"Not{element}")))
+    return any(map(_is_all, texts(statement, element)))
 
 
 def _is_all(pattern: str) -> bool:
-    return re.fullmatch(r"\*+(:\*+)?", pattern) is not None
+    return any(covers(widest(pattern), everything) for everything in _EVERYTHING)
 
 
 def _in_regions(statement: Statement, resource: str) -> Iterator[str]:
     yield resource
     fields = resource.split(":", 5)
-    for pattern in members(statement.get("Resource")):
+    for pattern in texts(statement, "Resource"):
         named = pattern.split(":", 5)
         if len(named) == len(fields) == 6 and fields[3] == "" != named[3]:
             yield ":".join([*fields[:3], named[3], *fields[4:]])
-
-
-def _matches(pattern: str, value: str) -> bool:
-    """IAM's wildcards: `*` for any text, `?` for one character, and nothing else."""
-    if "*" not in pattern and "?" not in pattern:
-        return pattern == value
-    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), value, re.DOTALL) is not None

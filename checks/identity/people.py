@@ -65,7 +65,7 @@ def user_unused(person: Facts, ctx: Context) -> Verdict:
 
 @check("iam-admin-inventory", over=GOOGLE)
 def google_administrator_known(person: Facts, ctx: Context) -> Verdict:
-    """Every super administrator of the directory is in the register of privileged access.
+    """Every super administrator is in the register of privileged access.
 
     Source: `isAdmin`; register privileged_access, by mail.
     """

@@ -1,4 +1,4 @@
-"""Approval before promotion."""
+"""Approval before promotion, and of whatever is in production now."""
 
 from __future__ import annotations
 
@@ -8,72 +8,133 @@ from typing import Any
 from agent.clock import parse_iso
 from agent.facts import Context, Facts
 from agent.guard import attempt
-from agent.model import Reason, Verdict, failed, passed, undecided
+from agent.model import Reason, Verdict, failed, inapplicable, passed, undecided
 from agent.registry import check
+from checks.aws.approvals import APPROVALS, APPROVED
+from checks.aws.deployment import PACKAGES
+from checks.aws.production import PRODUCTION as PACKAGES_HELD
+from checks.aws.production import PROMOTIONS as PACKAGES_PROMOTED
+from checks.joined.authors import GENERIC as GENERIC
+from checks.joined.authors import MODELS_PROMOTED, authors, not_the_same
+from checks.joined.story import ms, not_read_again, rows_about, story
 from checks.mlflow.holding import VERSIONS
 
-GENERIC = frozenset(
-    {"root", "ubuntu", "jovyan", "ec2-user", "sagemaker-user", "runner", "airflow", "unknown", "admin", "mlflow"}
-)
-"""Names that say nothing about a person: the clients' operating-system users."""
+MODELS_HELD = "mlflow.registry.production"
 
 
 @check(
-    "promotion-has-approval", over="mlflow.registry.promotions",
+    "promotion-has-approval", over=MODELS_PROMOTED,
     tags=["approved_by", "approved_on", "approval_ref", "mlflow.user", "external_source"],
 )  # fmt: skip
+@check("promotion-has-approval", over=PACKAGES_PROMOTED, tags=["environment"])
 def promotion_has_approval(promotion: Facts, ctx: Context) -> Verdict:
     """An approval of the exact version comes before its promotion.
 
-    It is by somebody else than the author of the run behind the version.
-    Source: approval tags of the version over time (self-asserted: whoever may write the version may set
-    them). Both times are intervals between polls; where they overlap the order is not proven.
+    It is by somebody else than its author. Source: of MLflow the approval tags of the version over time
+    (self-asserted: whoever may write the version may set them); of SageMaker the approval status of the
+    package and the call that set it (recorded by AWS). Both times are intervals between polls, or points
+    where the provider recorded them; where they overlap the order is not proven.
     """
-    states = promotion.plain("approvals")
-    known = promotion["approvals_known_until"]
-    begin, end = _ms(promotion["interval"]["not_before"]), _ms(promotion["interval"]["not_after"])
-    before = [state for state in states if _ms(state["not_after"]) <= begin]
-    later = [state for state in states if _ms(state["not_after"]) > begin]
+    told = story(promotion, ctx)
+    if isinstance(told, Verdict):
+        return told
+    before, later = told.before(), told.later()
     facts = {"how": promotion["how"], "promoted": promotion.plain("interval")}
-    if known is None or _ms(known) < end:
+    if told.known_until_ms is None or told.known_until_ms < told.end_ms:
         # an approval that was there before may have been withdrawn, one that was not there may have come
-        ctx.here(VERSIONS[promotion["kind"]]).count()
+        not_read_again(promotion, ctx)
         return undecided(Reason.UNDETERMINED, "the version was not read again since its promotion", **facts)
-    standing = before[-1] if before and before[-1]["by"] else None
-    close = [state for state in later if state["not_before"] is None or _ms(state["not_before"]) < end]
+    standing = before[-1] if before and before[-1]["by"] is not None else None
+    close = [state for state in later if state["not_before"] is None or ms(state["not_before"]) < told.end_ms]
     if standing and not [state for state in close if state["by"] != standing["by"]]:
         return _judge_approval(standing, promotion, ctx, {**facts, "approval": standing})
-    if standing or [state for state in close if state["by"]]:
+    if standing or [state for state in close if state["by"] is not None]:
         return _unproven({**facts, "approval": standing or close[0]})
-    if [state for state in later if state["by"]]:
-        first = next(state for state in later if state["by"])
+    if first := next((state for state in later if state["by"] is not None), None):
         return failed(
-            f"approval by {first['by']} was recorded after the promotion: after {first['not_before']}, promoted by "
-            f"{promotion['interval']['not_after']}",
+            f"approval by {first['by'] or 'somebody'} was recorded after the promotion: after {first['not_before']}, "
+            f"promoted by {promotion['interval']['not_after']}",
             **facts, approval=first,
         )  # fmt: skip
     return failed(f"no approval of the version was recorded when it was promoted, by {_spoken(promotion)}", **facts)
 
 
+@check("production-version-approved", over=MODELS_HELD, tags=["approved_by", "approved_on", "approval_ref"])
+def model_approved(version: Facts, ctx: Context) -> Verdict:
+    """Every model and prompt version in production has an approval now.
+
+    Source: approval tags of the version, or a row of the register model_approvals; an approver who is
+    also the author is none.
+    """
+    if not version["holds_now"]:
+        return inapplicable("no longer in production")
+    facts = {"how": version.plain("how")}
+    names = ctx.thresholds.get("approval") or {}
+    record = ctx.here(VERSIONS[version["kind"]]).one(version.key)
+    if record is None:
+        return undecided(Reason.DEPENDENCY, "the version itself is not among those listed", **facts)
+    by = record["tags"].get(names.get("by_tag", "approved_by"))
+    on = record["tags"].get(names.get("on_tag", "approved_on"))
+    if by and on:
+        return _by_another(str(by), version, ctx, f"approved by {by} on {on}", {**facts, "by": by, "on": on})
+    for row in rows_about(version["model"], version["version"], ctx):
+        by, on = row.get("approved_by"), row.get("approved_on")
+        if by and on:
+            said = f"approved by {by} on {on}, by the register"
+            return _by_another(str(by), version, ctx, said, {**facts, "by": by, "on": on})
+    if by:
+        return failed(f"the approval by {by} has no time (tag approved_on)", **facts, by=by)
+    return failed("in production without an approval", **facts)
+
+
+@check("production-version-approved", over=PACKAGES_HELD, tags=["environment"])
+def package_approved(held: Facts, ctx: Context) -> Verdict:
+    """Every model package that production runs is approved now.
+
+    Source: `ModelApprovalStatus` of the package, and who set it; an approver who is also the author is none.
+    """
+    if not held["holds_now"]:
+        return inapplicable("no longer in production")
+    package = ctx.everywhere(PACKAGES).one(held["package"])
+    if package is None:
+        return undecided(Reason.DEPENDENCY, f"package {held['package']} is not among those collected")
+    status = package["approval_status"]
+    facts = {"runs_on": held.plain("places"), "approval_status": status}
+    if status != APPROVED:
+        return failed(f"in production, and its approval status is {status or 'not set'}", **facts)
+    told = ctx.everywhere(APPROVALS).one(held["package"])
+    states = told.list("states") if told else []
+    by = states[-1]["by"] if states else None
+    if not by:
+        return undecided(Reason.DEPENDENCY, "approved, by whom is not known", **facts)
+    said = f"approved by {by} on {states[-1]['on']}"
+    return _by_another(by, held, ctx, said, {**facts, "by": by})
+
+
+def _by_another(by: str, version: Facts, ctx: Context, said: str, facts: Mapping[str, Any]) -> Verdict:
+    made = authors(version, ctx)
+    return not_the_same(by, made, ctx, {**facts, "authors": made}) or passed(
+        f"{said}; author {', '.join(made) or 'not known'}", **facts, authors=made
+    )
+
+
 def _judge_approval(approval: Mapping[str, Any], promotion: Facts, ctx: Context, facts: Mapping[str, Any]) -> Verdict:
     """The approval came first; whether it is one."""
     by, on = approval["by"], approval["on"]
+    if not by:
+        return undecided(Reason.DEPENDENCY, "approved before the promotion, by whom is not known", **facts)
     if not on:
         return failed(f"the approval by {by} has no time (tag approved_on)", **facts)
     approved_ms, error = attempt(lambda: parse_iso(on))
     if approved_ms is None or error:
         return failed(f"the approval by {by} has no RFC 3339 time with zone, but {on!r}", **facts)
-    if promotion["creation_timestamp"] and approved_ms < _ms(promotion["creation_timestamp"]):
-        return failed(
-            f"the approval by {by} is of {on}, before the version was made ({promotion['creation_timestamp']})", **facts
-        )
-    author = _author(promotion, ctx)
-    if author and _same(author, by):
-        return failed(f"approved by its own author, {by}", author=author, **facts)
-    if author and _same(author.partition("@")[0], by.partition("@")[0]):
-        return undecided(
-            Reason.UNDETERMINED, f"approver {by} and author {author} may be the same person", author=author, **facts
-        )
+    made_at = promotion.get("creation_timestamp")
+    if made_at and approved_ms < ms(made_at):
+        return failed(f"the approval by {by} is of {on}, before the version was made ({made_at})", **facts)
+    made = authors(promotion, ctx)
+    author = ", ".join(made) or None
+    if other := not_the_same(by, made, ctx, {**facts, "author": author}):
+        return other
     said = f"author {author}" if author else "author not known"
     return passed(
         f"approved by {by} on {on}, seen by {approval['not_after']}, before the promotion; {said}",
@@ -81,21 +142,9 @@ def _judge_approval(approval: Mapping[str, Any], promotion: Facts, ctx: Context,
     )  # fmt: skip
 
 
-def _author(promotion: Facts, ctx: Context) -> str | None:
-    """Who started the run behind the version; None where only a generic name is known."""
-    if promotion["kind"] == "prompt" or not promotion["run_id"]:
-        return None
-    run = ctx.here("mlflow.tracking.source_runs").one(promotion["run_id"])
-    run = run or ctx.here("mlflow.tracking.runs").one(promotion["run_id"])
-    if run is None or run["lifecycle_stage"] == "gone":
-        return None
-    name = run["started_by"]["principal"]
-    return None if not name or name.casefold() in GENERIC else str(name)
-
-
 def _unproven(facts: Mapping[str, Any]) -> Verdict:
     promoted, approval = facts["promoted"], facts["approval"]
-    minutes = (_ms(promoted["not_after"]) - _ms(promoted["not_before"])) // 60_000
+    minutes = (ms(promoted["not_after"]) - ms(promoted["not_before"])) // 60_000
     return undecided(
         Reason.UNDETERMINED,
         f"order not proven, window {minutes} min: promoted after {promoted['not_before']} and by "
@@ -107,11 +156,3 @@ def _unproven(facts: Mapping[str, Any]) -> Verdict:
 
 def _spoken(promotion: Facts) -> str:
     return f"{promotion['interval']['not_after']} ({promotion['how']})"
-
-
-def _same(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
-
-
-def _ms(text: str) -> int:
-    return parse_iso(text)

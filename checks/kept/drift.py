@@ -28,7 +28,9 @@ _AHEAD_MS = 30 * DAY_MS
 
 @derived("aws.config.changes", kind="events", of=tuple(WATCHED))
 def changes(history: History, ctx: Context) -> Iterator[Record]:
-    """Watched settings that changed between two polls; what came or went is no change of a setting."""
+    """Watched settings that changed between two polls.
+
+    What came or went is no change of a setting."""
     for stream, facets in WATCHED.items():
         for facet in facets:
             for change in history.changes(stream, facet):
@@ -38,7 +40,7 @@ def changes(history: History, ctx: Context) -> Iterator[Record]:
 
 @check("config-drift-explained", over="aws.config.changes")
 def change_explained(change: Facts, ctx: Context) -> Verdict:
-    """A change of a watched setting has a row in the register of changes within two business days.
+    """A change of a watched setting is explained within two business days.
 
     The row's `system` or `ref` names the resource, and it was approved or merged by then, at most 30 days
     before. Source: history of the setting; register changes.

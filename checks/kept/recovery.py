@@ -15,7 +15,7 @@ _GRACE_DAYS = 30
 
 @check("restore-test-fresh", once="aws.backup.plans")
 def restore_tested(ctx: Context) -> Verdict:
-    """A restore was tested, with success and in time, in the last calendar year that is due.
+    """A restore was tested, with success and in time, in the last year due.
 
     A duty of each calendar year, due on its last day with a grace of 30 days; a test in the running year
     counts too. Source: register restore_tests, kinds restore, data, model, database.

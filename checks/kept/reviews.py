@@ -17,7 +17,7 @@ _HOLDERS = ("aws.iam.users", "aws.iam.roles")
 
 @derived("aws.access.revocations", kind="state", of=_HOLDERS)
 def revocations(history: History, ctx: Context) -> Iterator[Record]:
-    """Principals of the account whose access a review decided to revoke, and whether they are still there.
+    """Principals whose access a review revoked, and whether they are gone.
 
     `items` of a row of the register access_reviews is `ARN=DECISION`, parted by semicolons.
     """

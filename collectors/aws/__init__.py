@@ -10,18 +10,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from agent import __version__
-from agent.collect import POOL_SIZE
+from agent.collect import POOL_SIZE, spread
 from agent.model import Gap, Reason, Scope, SourceError, Tape
 from agent.registry import source
-from collectors.aws.client import Client, Recorder, pages, whole
-from collectors.aws.refusals import sdk_errors, why_refused
+from collectors.aws.client import Client, Recorder, Way, pages, whole
+from collectors.aws.limiter import Budget, Paces
+from collectors.aws.refusals import NotSignedIn, region_off, sdk_errors, why_refused
 
 __all__ = ["AwsAccount", "AwsSource", "connect", "pages", "whole"]
 
@@ -30,6 +31,8 @@ SOURCE_NEEDS = {"AssumeRole": "sts:AssumeRole", "DescribeRegions": "ec2:Describe
 
 _FALLBACK_REGION = "us-east-1"
 _SESSION_NAME = "evidenced"
+_LASTING = frozenset({Reason.DENIED, Reason.NOT_CONFIGURED})
+"""Refusals that asking again does not change; any other may pass within the sweep."""
 
 
 class AwsSettings(Protocol):
@@ -51,18 +54,37 @@ class AwsSettings(Protocol):
     def regions(self) -> str | Sequence[str]:
         """Names of regions, or `all-enabled`."""
 
+    @property
+    def calls_per_day(self) -> int:
+        """How many calls may be made in any 24 hours; 0 for as many as are needed."""
+
+    @property
+    def artifacts(self) -> Sequence[str]:
+        """Where model artifacts lie, `s3://BUCKET/PREFIX`, in whichever account the bucket is."""
+
+    @property
+    def scan_job_logs(self) -> bool:
+        """Whether the logs of jobs are searched for secrets."""
+
 
 class AwsAccount:
     """What a collector is given: clients of one account for what its stream declares."""
 
-    def __init__(self, access: Access, scope: Scope, recorder: Recorder, pause: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        access: Access,
+        scope: Scope,
+        recorder: Recorder,
+        pause: Callable[[float], None],
+        settings: AwsSettings,
+    ) -> None:
         self.id: str = scope.detail["account"]
         self.region: str | None = scope.detail.get("region")
         self.partition = access.caller().split(":")[1]
         self.pause = pause
         """Waits this many seconds."""
         self.places = access.places
-        self._access, self._recorder = access, recorder
+        self._access, self._recorder, self._settings = access, recorder, settings
         self._clients: dict[tuple[str, str | None], Client] = {}
         self._lock = threading.Lock()
 
@@ -71,20 +93,29 @@ class AwsAccount:
         """The account as an ARN: key of the records that there is one of per account."""
         return f"arn:{self.partition}:iam::{self.id}:root"
 
+    @property
+    def artifacts(self) -> Sequence[str]:
+        """Where model artifacts lie, as configured: `s3://BUCKET/PREFIX`."""
+        return self._settings.artifacts
+
+    @property
+    def scan_job_logs(self) -> bool:
+        """Whether the logs of jobs are searched for secrets, as configured."""
+        return self._settings.scan_job_logs
+
     def client(self, service: str, region: str | None = None) -> Client:
         """The client of a service in a region, by default the scope's or the session's."""
         with self._lock:
             place = (service, region or self.region)
             if place not in self._clients:
-                sdk = self._access.sdk(*place)
-                self._clients[place] = Client(sdk, self._recorder, self._access.sign_out)
+                self._clients[place] = Client(self._access.way(*place), self._recorder)
             return self._clients[place]
 
 
 class Access:
     """One session with the credentials for one account, and its SDK clients."""
 
-    def __init__(self, region: str | None, role: Role | None = None) -> None:
+    def __init__(self, region: str | None, limits: Limits, role: Role | None = None) -> None:
         import botocore.session
 
         with _translated():
@@ -100,10 +131,27 @@ class Access:
 
             providers: list[Any] = [role]
             self.session.register_component("credential_provider", CredentialResolver(providers))
-        self._role = role
+        self._role, self._limits = role, limits
         self._caller: str | None = None
+        self._refused: SourceError | None = None
+        self._off: set[str] = set()
         self._clients: dict[tuple[str, str], Any] = {}
+        self._ways: dict[tuple[str, str], Way] = {}
         self._lock = threading.RLock()
+
+    def way(self, service: str, region: str | None = None) -> Way:
+        """How a service in a region is reached; SourceError where the region is known to be off."""
+        place = (service, region or self.home)
+        if place[1] in self._off:
+            raise region_off(Gap(Reason.NOT_CONFIGURED, "GetCallerIdentity", "RegionOff"))
+        with self._lock:
+            if place not in self._ways:
+                sdk = self.sdk(*place)
+                self._ways[place] = Way(
+                    sdk, partial(self._doubt, place[1]), self._limits.paces, self._limits.budget,
+                    custom=self._is_custom(sdk.meta.endpoint_url),
+                )  # fmt: skip
+            return self._ways[place]
 
     def sdk(self, service: str, region: str | None = None) -> Any:
         """The SDK's client, made once: making one costs as much as twenty calls."""
@@ -119,7 +167,7 @@ class Access:
                     max_pool_connections=POOL_SIZE,
                     connect_timeout=10,
                     read_timeout=60,
-                    user_agent_extra=f"evidenced/{__version__}",
+                    user_agent=f"evidenced/{__version__} {self.session.user_agent()}",
                     s3={"addressing_style": "path"} if custom else None,
                 )
                 with _translated():
@@ -127,13 +175,30 @@ class Access:
             return self._clients[place]
 
     def caller(self) -> str:
-        """ARN of the identity that asks; SourceError when there are no credentials."""
+        """ARN of the identity that asks; SourceError when there are no credentials.
+
+        A refusal by the account is remembered until `forget`: its other targets need not ask again.
+        """
         with self._lock:
+            if self._refused:
+                raise SourceError(self._refused.gap, str(self._refused))
             if self._caller is None:
-                recorder = Recorder(Tape(), SOURCE_NEEDS)
-                sts = Client(self.sdk("sts"), recorder, self.sign_out)
-                self._caller = str(sts.get_caller_identity()["Arn"])
+                try:
+                    self._caller = self._who()
+                except SourceError as error:
+                    if error.gap.reason in _LASTING and not isinstance(error, NotSignedIn):
+                        self._refused = error
+                    raise
             return self._caller
+
+    def _who(self) -> str:
+        sts = Client(self.way("sts"), Recorder(Tape(), SOURCE_NEEDS))
+        return str(sts.get_caller_identity()["Arn"])
+
+    def forget(self) -> None:
+        """Forget who refused: rights may have been granted and regions switched on since."""
+        self._refused = None
+        self._off.clear()
 
     def sign_out(self) -> None:
         """Take these credentials as refused, and those that gave them."""
@@ -141,10 +206,33 @@ class Access:
         if self._role:
             self._role.giver.sign_out()
 
+    def _doubt(self, region: str) -> bool:
+        """Whether credentials that a region refused are good at home: then it is the region that is off."""
+        if region != self.home and not self.signed_out:
+            with self._lock, suppress(SourceError):
+                if region in self._off or self._who():
+                    self._off.add(region)
+                    return True
+        self.sign_out()
+        return False
+
+    def _is_custom(self, url: str) -> bool:
+        resolver = self.session.get_component("endpoint_resolver")
+        suffixes = {resolver.get_partition_dns_suffix(name) for name in resolver.get_available_partitions()}
+        host = urlsplit(url).hostname or ""
+        return not any(host.endswith(f".{suffix}") for suffix in suffixes | {"api.aws", "on.aws"})
+
     def close(self) -> None:
         """Close every connection."""
         for client in self._clients.values():
             client.close()
+
+
+class Limits:
+    """What keeps the calls of one account within what AWS and the operator allow."""
+
+    def __init__(self, budget: Budget, pause: Callable[[float], None]) -> None:
+        self.budget, self.paces = budget, Paces(pause)
 
 
 class Role:
@@ -179,12 +267,28 @@ class AwsSource:
     def __init__(
         self, settings: AwsSettings, secrets: Callable[[str], str], pause: Callable[[float], None] = time.sleep
     ) -> None:
-        self._settings, self._secrets, self._pause = settings, secrets, pause
+        self._settings, self._secrets = settings, secrets
+        self.pause = pause
+        """Waits this many seconds; set before the first call, it is what every pace and every wait uses."""
         self._accesses: dict[str, Access] = {}
+        self._limits: dict[str, Limits] = {}
+        self._budget = Budget(settings.calls_per_day)
         self._lock = threading.RLock()
+        self.blind: dict[str, Gap] = {}
+        """Account (`aws:123456789012`) -> why it could not name its regions."""
+
+    def begin(self, calls: int) -> None:
+        """A sweep begins: refusals are forgotten, and this many calls were made in the 24 hours before."""
+        self._budget.begin(calls)
+        with self._lock:
+            for access in self._accesses.values():
+                access.forget()
 
     def scopes(self, per: str) -> Sequence[Scope]:
-        """One scope per account or per region; SourceError when they cannot be named."""
+        """One scope per account or per region; SourceError when they cannot be named.
+
+        An account that refuses to name its regions is in `blind` and has its home region alone.
+        """
         if per not in ("account", "region"):
             raise ValueError(f"AWS has no scopes per {per}")
         accounts = list(self._settings.accounts) or [self._access("").caller().split(":")[4]]
@@ -192,18 +296,20 @@ class AwsSource:
             return [Scope(f"aws:{id}", f"aws:{id}", {"account": id}) for id in accounts]
         return [
             Scope(f"aws:{id}:{region}", f"aws:{id}", {"account": id, "region": region})
-            for id in accounts
-            for region in self._regions(id)
+            for id, regions in zip(accounts, spread(self._regions_or_home, accounts), strict=True)
+            for region in regions
         ]
 
     def open(self, scope: Scope, needs: Mapping[str, str], tape: Tape) -> AwsAccount:
         """An account that may call what is in `needs`; SourceError without credentials."""
+        if "region" in scope.detail and scope.judging in self.blind:
+            raise SourceError(self.blind[scope.judging])
         access = self._access(scope.detail["account"])
         tape.identity = access.caller()
         if tape.identity.split(":")[4] != scope.detail["account"]:
             gap = Gap(Reason.NOT_CONFIGURED, "GetCallerIdentity", "OtherAccount")
             raise SourceError(gap, f"{scope.name}: the credentials belong to another account; configure a role")
-        return AwsAccount(access, scope, Recorder(tape, needs), self._pause)
+        return AwsAccount(access, scope, Recorder(tape, needs), self.pause, self._settings)
 
     def close(self) -> None:
         """Close the connections of every account."""
@@ -218,7 +324,8 @@ class AwsSource:
             known = self._accesses.get(account)
             if known is None or known.signed_out:
                 role = self._role(account) if account and self._settings.role else None
-                self._accesses[account] = Access(self._first_region(), role)
+                limits = self._limits.setdefault(account, Limits(self._budget, self.pause))
+                self._accesses[account] = Access(self._first_region(), limits, role)
             return self._accesses[account]
 
     def _role(self, account: str) -> Role:
@@ -231,11 +338,21 @@ class AwsSource:
         named = self._settings.regions
         return None if isinstance(named, str) or not named else named[0]
 
+    def _regions_or_home(self, account: str) -> Sequence[str]:
+        try:
+            regions = self._regions(account)
+        except SourceError as error:
+            self.blind[f"aws:{account}"] = error.gap
+            return [self._access("").home]
+        self.blind.pop(f"aws:{account}", None)
+        return regions
+
     def _regions(self, account: str) -> Sequence[str]:
         if not isinstance(self._settings.regions, str):
             return self._settings.regions
         access = self._access(account)
-        ec2 = Client(access.sdk("ec2"), Recorder(Tape(), SOURCE_NEEDS), access.sign_out)
+        access.caller()
+        ec2 = Client(access.way("ec2"), Recorder(Tape(), SOURCE_NEEDS))
         answer = ec2.describe_regions()
         if not answer.get("Regions"):
             raise SourceError(Gap(Reason.MALFORMED, "DescribeRegions", "NoRegions", SOURCE_NEEDS["DescribeRegions"]))

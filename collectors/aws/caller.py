@@ -11,7 +11,7 @@ from collectors.aws import AwsAccount
 
 @stream("aws.iam.caller", per="account", every="1d", needs={"GetCallerIdentity": "sts:GetCallerIdentity"})
 def caller(account: AwsAccount) -> Iterator[Record | Gap]:
-    """The role or user that collects in this account; the name of the session is left out.
+    """The role or user that collects in this account, without its session.
 
     Source: sts GetCallerIdentity, `arn:…:assumed-role/NAME/SESSION` or `arn:…:user/PATH/NAME`.
     """

@@ -3,16 +3,52 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, cast
 
 from agent import clock
 from agent.model import Gap, Json, Reason, SourceError, Tape
-from collectors.aws.refusals import NotSignedIn, sdk_errors, why_refused
+from collectors.aws.direct import PROTOCOLS, Direct, Endpoints
+from collectors.aws.limiter import Budget, Pace, Paces
+from collectors.aws.refusals import NotSignedIn, region_off, sdk_errors, why_refused
 
-_NAMING = frozenset({"AccountId", "Bucket", "Name", "UserName"})
-"""Parameters that name one resource: they would make the receipt differ from poll to poll."""
+_NAMING = frozenset(
+    {
+        "AccountId",
+        "BackupPlanId",
+        "BackupVaultName",
+        "Bucket",
+        "CreationTimeAfter",
+        "DetectorId",
+        "EndTime",
+        "GroupId",
+        "HyperParameterTuningJobName",
+        "KeyId",
+        "LastModifiedTimeAfter",
+        "ListenerArn",
+        "LoadBalancerArn",
+        "LoadBalancerName",
+        "Name",
+        "OpenIDConnectProviderArn",
+        "PermissionSetArn",
+        "PolicyId",
+        "PrefixListId",
+        "ProcessingJobName",
+        "ResourceArn",
+        "StartTime",
+        "TrailName",
+        "TrainingJobName",
+        "TransformJobName",
+        "UserName",
+        "endTime",
+        "logGroupName",
+        "logStreamNamePrefix",
+        "startTime",
+    }
+)
+"""Parameters that name one resource, or a window: they would make the receipt differ from poll to poll."""
 _TOKENS = ("NextToken", "Marker", "NextMarker", "ContinuationToken", "NextContinuationToken")
 
 
@@ -50,19 +86,85 @@ class Recorder:
                     self.tape.skew_ms = round(parsedate_to_datetime(date).timestamp() * 1000) - clock.now_ms()
 
 
+class Way:
+    """How the clients of one service in one region reach AWS: shared by all polls of an account."""
+
+    def __init__(
+        self,
+        sdk: Any,
+        doubt: Callable[[], bool] = lambda: False,
+        paces: Paces | None = None,
+        budget: Budget | None = None,
+        *,
+        custom: bool = False,
+    ) -> None:
+        self.sdk = sdk
+        self.doubt = doubt
+        """Called when credentials are refused; says whether they are good elsewhere, so that the region is off."""
+        self.budget = budget or Budget(0)
+        self.custom = custom
+        """Whether an endpoint of one's own is configured in AWS's place."""
+        self._paces = paces or Paces(time.sleep)
+        self._endpoints = Endpoints(sdk)
+        self._directs: dict[str, Direct] = {}
+        self._paginators: dict[str, Callable[[Callable[..., Any]], Any] | None] = {}
+        self._lock = threading.Lock()
+
+    def direct(self, operation: str) -> Direct | None:
+        """The short way to send an operation, where there is one."""
+        if self.sdk.meta.service_model.resolved_protocol not in PROTOCOLS:
+            return None
+        with self._lock:
+            if operation not in self._directs:
+                self._directs[operation] = Direct(self.sdk, operation, self._endpoints)
+            return self._directs[operation]
+
+    def paginator(self, method: str) -> Callable[[Callable[..., Any]], Any] | None:
+        """Makes the SDK's paginator of an operation over a function that makes its calls; None where it has none."""
+        with self._lock:
+            if method not in self._paginators:
+                self._paginators[method] = _paginator(self.sdk, method) if self.sdk.can_paginate(method) else None
+            return self._paginators[method]
+
+    def pace(self, operation: str) -> Pace:
+        """The pace that an operation keeps."""
+        meta = self.sdk.meta
+        return self._paces.of(meta.service_model.service_name, meta.region_name or "", operation)
+
+
+def _paginator(sdk: Any, method: str) -> Callable[[Callable[..., Any]], Any]:
+    from botocore.paginate import Paginator
+
+    made = sdk.get_paginator(method)
+    # its declared type is wrong: what it calls is no text
+    return lambda send: Paginator(cast(Any, send), made._pagination_cfg, made._model)
+
+
 class Call:
     """One operation of one client: call it, or have all pages `listed`."""
 
-    __slots__ = ("_client", "_method", "_need", "_recorder", "_sign_out", "operation")
+    __slots__ = ("_client", "_direct", "_method", "_need", "_pace", "_recorder", "_way", "operation")
 
-    def __init__(self, client: Any, method: str, recorder: Recorder, sign_out: Callable[[], None]) -> None:
-        self.operation: str = client.meta.method_to_api_mapping[method]
+    def __init__(self, way: Way, method: str, recorder: Recorder) -> None:
+        self.operation: str = way.sdk.meta.method_to_api_mapping[method]
         self._need = recorder.need(self.operation)
-        self._client, self._method, self._recorder, self._sign_out = client, method, recorder, sign_out
+        self._client, self._method, self._recorder, self._way = way.sdk, method, recorder, way
+        self._pace = way.pace(self.operation)
+        self._direct = way.direct(self.operation)
 
     def __call__(self, **parameters: Any) -> Mapping[str, Any]:
         """The answer; SourceError when there is none."""
-        return self._ask(lambda: getattr(self._client, self._method)(**parameters), parameters, page=False)
+        return self._ask(lambda: self._sent(**parameters), parameters, page=False)
+
+    def _sent(self, **parameters: Any) -> Mapping[str, Any]:
+        """Make one call, within the budget and at its pace."""
+        if not self._way.budget.take():
+            raise self._gap(Reason.THROTTLED, "CallBudget")
+        self._pace.wait()
+        answer = self._direct(parameters) if self._direct else None
+        if answer is None:
+            answer = getattr(self._client, self._method)(**parameters)
+        return answer
 
     def listed(self, member: str, **parameters: Any) -> Iterator[Any]:
         """Each element of `member` over all pages; SourceError when it breaks off."""
@@ -70,12 +172,14 @@ class Call:
             if not isinstance(page.get(member), list):
                 raise self._gap(Reason.MALFORMED, f"No{member}")
             yield from page[member]
-            if page.get("IsTruncated") and not any(page.get(token) for token in _TOKENS):
+            cut = page.get("IsTruncated") or page.get("Truncated")
+            if cut and not any(page.get(token) for token in _TOKENS):
                 raise self._gap(Reason.PARTIAL, "NoToken")
 
     def _pages(self, parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        if self._client.can_paginate(self._method):
-            pages = iter(self._client.get_paginator(self._method).paginate(**parameters))
+        paginator = self._way.paginator(self._method)
+        if paginator:
+            pages = iter(paginator(self._sent).paginate(**parameters))
             while page := self._ask(lambda: next(pages, {}), parameters, page=True):
                 yield page
         else:
@@ -83,9 +187,9 @@ class Call:
 
     def _by_token(self, parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Pages of the few operations that the SDK has no paginator for."""
-        method, seen, asked = getattr(self._client, self._method), set(), dict(parameters)
+        seen, asked = set(), dict(parameters)
         while True:
-            page = self._ask(lambda: method(**asked), parameters, page=True)
+            page = self._ask(lambda: self._sent(**asked), parameters, page=True)
             yield page
             name = next((token for token in ("NextToken", "Marker") if page.get(token)), None)
             if name is None:
@@ -103,14 +207,23 @@ class Call:
         except sdk_errors() as error:
             self._recorder.called(self.operation, parameters, self._client.meta.endpoint_url)
             self._recorder.answered(getattr(error, "response", None) or {}, page=False)
-            refusal = why_refused(error, self.operation, self._need)
-            if isinstance(refusal, NotSignedIn):
-                self._sign_out()
-            raise refusal from error
+            raise self._refusal(error) from error
         if answer:
+            self._pace.answered()
             self._recorder.called(self.operation, parameters, self._client.meta.endpoint_url)
             self._recorder.answered(answer, page=page)
         return answer
+
+    def _refusal(self, error: Exception) -> SourceError:
+        """What an error means, and what follows from it for the calls after this one."""
+        refusal = why_refused(error, self.operation, self._need, custom=self._way.custom)
+        if refusal.gap.reason is Reason.THROTTLED:
+            self._pace.throttled()
+        else:
+            self._pace.answered()
+        if isinstance(refusal, NotSignedIn) and self._way.doubt():
+            return region_off(refusal.gap)
+        return refusal
 
     def _gap(self, reason: Reason, code: str) -> SourceError:
         return SourceError(Gap(reason, self.operation, code, self._need))
@@ -122,14 +235,15 @@ class Client:
     An operation that the stream does not declare is a RuntimeError.
     """
 
-    def __init__(self, client: Any, recorder: Recorder, sign_out: Callable[[], None]) -> None:
-        self._client, self._recorder, self._sign_out = client, recorder, sign_out
+    def __init__(self, way: Way, recorder: Recorder) -> None:
+        self._way, self._recorder = way, recorder
 
     def __getattr__(self, method: str) -> Call:
         """The operation with this SDK name (`list_buckets`); it is made once."""
-        if method not in self._client.meta.method_to_api_mapping:
-            raise AttributeError(f"AWS {self._client.meta.service_model.service_id} has no {method}")
-        call = Call(self._client, method, self._recorder, self._sign_out)
+        meta = self._way.sdk.meta
+        if method not in meta.method_to_api_mapping:
+            raise AttributeError(f"AWS {meta.service_model.service_id} has no {method}")
+        call = Call(self._way, method, self._recorder)
         self.__dict__[method] = call
         return call
 
@@ -151,3 +265,11 @@ def whole(
         return list(pages(client, operation, member, **parameters))
     except SourceError as error:
         return [] if error.gap.code == absent else error.gap
+
+
+def some(client: Client, operation: str, member: str, **parameters: Any) -> bool | Gap:
+    """Whether a listing has any element, or the gap where it broke off before one; no page is read in vain."""
+    try:
+        return any(True for _ in pages(client, operation, member, **parameters))
+    except SourceError as error:
+        return error.gap

@@ -113,7 +113,7 @@ def groups(account: AwsAccount) -> Iterator[Record | Gap]:
 def policies(account: AwsAccount) -> Iterator[Record | Gap]:
     """Policies the customer wrote, in the version that is in force.
 
-    Policies written by AWS are known by name, where users, roles and groups have them attached.
+    Those that AWS wrote are a stream of their own (`managed_policies.py`).
     """
     for policy in _details(account, "LocalManagedPolicy", "Policies"):
         in_force = [version for version in policy["PolicyVersionList"] if version.get("IsDefaultVersion")]
@@ -173,6 +173,30 @@ def ssh_keys(account: AwsAccount) -> Iterator[Record | Gap]:
 
     for found in spread(of, pages(iam, "list_users", "Users")):
         yield from found
+
+
+@stream(
+    "aws.iam.service_credentials",
+    per="account",
+    every="1d",
+    needs={"ListServiceSpecificCredentials": "iam:ListServiceSpecificCredentials"},
+    personal=True,
+)
+def service_credentials(account: AwsAccount) -> Iterator[Record | Gap]:
+    """Passwords and keys for one service: repositories, databases, model APIs."""
+    iam = account.client("iam")
+    for held in pages(iam, "list_service_specific_credentials", "ServiceSpecificCredentials", AllUsers=True):
+        user, number = held["UserName"], held["ServiceSpecificCredentialId"]
+        yield Record(
+            f"arn:{account.partition}:iam::{account.id}:user/{user}/service-credential/{number}",
+            {
+                "user": user,
+                "service": held["ServiceName"],
+                "status": held["Status"],
+                "created": held["CreateDate"],
+                "expires": held.get("ExpirationDate"),
+            },
+        )
 
 
 def tag_map(listed: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -13,6 +13,9 @@ FORMATS = ("json", "terraform", "cloudformation")
 MANAGEMENT = ("aws.organizations", "aws.sso")
 """Services that only the management account, or one it delegates to, can read."""
 
+EVERY_ACCOUNT = frozenset({"organizations:DescribeOrganization", "sso:ListInstances"})
+"""What a member account may ask of them: by that it knows that they are read elsewhere, and where."""
+
 ROLE = "evidence-reader"
 
 
@@ -40,10 +43,15 @@ def declared(streams: Sequence[StreamSpec], *, management: bool) -> list[str]:
     """The actions that these streams and the source itself need, sorted, each once.
 
     `sts:AssumeRole` is left out: it belongs to who takes the role, not to the role. With `management` those
-    of the organisation and of Identity Center are in.
+    of the organisation and of Identity Center are all in, else the few that any account may ask.
     """
-    needed = [spec.needs for spec in streams if management or spec.service not in MANAGEMENT]
-    actions = {action for needs in (*needed, SOURCE_NEEDS) for action in needs.values() if action}
+    needs = [
+        action
+        for spec in streams
+        for action in spec.needs.values()
+        if management or spec.service not in MANAGEMENT or action in EVERY_ACCOUNT
+    ]
+    actions = {action for action in (*needs, *SOURCE_NEEDS.values()) if action}
     return sorted(actions - {SOURCE_NEEDS["AssumeRole"]})
 
 

@@ -2,6 +2,10 @@
 
 By error code where AWS gave one, by HTTP status where the code is not known, by exception class
 where no answer arrived. Only codes and operation names are kept, never the text of a message.
+
+Where an endpoint of one's own stands in AWS's place, an error page that is no answer of an API means
+that it lacks the operation: unsupported, `NotAnApi`. AWS itself lacks none, so from AWS the same page
+is a breakdown.
 """
 
 from __future__ import annotations
@@ -106,6 +110,10 @@ _CLASSES = {
 """Class of an SDK exception, or of one it derives from; any other means that no answer arrived."""
 
 
+_PAGE_STATUSES = frozenset({"400", "404", "405", "500"})
+"""Statuses with which a server answers for what it does not know: without a body the SDK makes them the code."""
+
+
 class NotSignedIn(SourceError):
     """The credentials themselves are absent, expired or refused; says what to do."""
 
@@ -126,9 +134,22 @@ def sdk_errors() -> tuple[type[Exception], ...]:
     return (ClientError, BotoCoreError, NotImplementedError, *parsing)
 
 
-def why_refused(error: Exception, operation: str, need: str) -> SourceError:
-    """The refusal: reason, operation, code and the permission that would free it."""
+def region_off(gap: Gap) -> SourceError:
+    """The refusal where a region knows no credentials that are good elsewhere: it is not switched on."""
+    told = Gap(Reason.NOT_CONFIGURED, gap.op, "RegionOff", gap.need)
+    return SourceError(told, f"{gap.op}: {gap.code}; the region is not switched on for the account")
+
+
+def why_refused(error: Exception, operation: str, need: str, *, custom: bool = False) -> SourceError:
+    """The refusal: reason, operation, code and the permission that would free it.
+
+    `custom` says that an endpoint of one's own was asked, which may lack operations.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
+
+    if custom and _is_page(error):
+        # no permission frees it, so none is named
+        return SourceError(Gap(Reason.UNSUPPORTED, operation, "NotAnApi"))
 
     if isinstance(error, ClientError):
         if error.operation_name == "AssumeRole" and operation != "AssumeRole":
@@ -146,6 +167,18 @@ def why_refused(error: Exception, operation: str, need: str) -> SourceError:
     else:
         reason = Reason.UNSUPPORTED if isinstance(error, NotImplementedError) else Reason.MALFORMED
     return SourceError(Gap(reason, operation, code, need))
+
+
+def _is_page(error: Any) -> bool:
+    """Whether what was answered is a page for people and no answer of an API."""
+    from botocore.exceptions import ClientError
+    from botocore.parsers import ResponseParserError
+
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code")) in _PAGE_STATUSES
+    # the only place where the SDK shows what it could not parse is the text of the error
+    text = str(error).lower() if isinstance(error, ResponseParserError) else ""
+    return "<!doctype html" in text or "<html" in text
 
 
 def _answered(error: Any) -> tuple[Reason, str]:

@@ -14,8 +14,8 @@ from collectors.aws.client import Client
 from collectors.aws.iam import tag_map
 from collectors.aws.policy import document
 
-_LIST = {"ListBuckets": "s3:ListAllMyBuckets"}
-_LOCATE = {"GetBucketLocation": "s3:GetBucketLocation"}
+LIST = {"ListBuckets": "s3:ListAllMyBuckets"}
+LOCATE = {"GetBucketLocation": "s3:GetBucketLocation"}
 _GONE = frozenset({"NoSuchBucket", "NoSuchAccessPoint"})
 _PAGE = 10_000
 """Buckets a page, the most that ListBuckets allows; only a listing with a page size names each bucket's region."""
@@ -25,8 +25,8 @@ _PAGE = 10_000
     "aws.s3.buckets",
     per="account",
     every="1d",
-    needs=_LIST
-    | _LOCATE
+    needs=LIST
+    | LOCATE
     | {
         "GetBucketEncryption": "s3:GetEncryptionConfiguration",
         "GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
@@ -44,8 +44,8 @@ def buckets(account: AwsAccount) -> Iterator[Record | Gap]:
     """Buckets of the account, whatever their region, and how each is protected."""
 
     def describe(bucket: Mapping[str, Any]) -> Record | None:
-        region = _region(account, bucket)
-        s3, name = _client(account, region), bucket["Name"]
+        region = region_of(account, bucket)
+        s3, name = client_in(account, region), bucket["Name"]
         return _present(
             account,
             name,
@@ -86,14 +86,14 @@ def buckets(account: AwsAccount) -> Iterator[Record | Gap]:
             },
         )
 
-    yield from _described(describe, _listed(account))
+    yield from _described(describe, listed_buckets(account))
 
 
 @stream(
     "aws.s3.exposures",
     per="account",
     every="1h",
-    needs=_LIST
+    needs=LIST
     | {
         "GetBucketAcl": "s3:GetBucketAcl",
         "GetBucketOwnershipControls": "s3:GetBucketOwnershipControls",
@@ -106,7 +106,7 @@ def exposures(account: AwsAccount) -> Iterator[Record | Gap]:
     """What could open each bucket to outsiders, and what keeps it shut."""
 
     def describe(bucket: Mapping[str, Any]) -> Record | None:
-        s3, name = _client(account, bucket.get("BucketRegion")), bucket["Name"]
+        s3, name = client_in(account, bucket.get("BucketRegion")), bucket["Name"]
         return _present(
             account,
             name,
@@ -132,7 +132,7 @@ def exposures(account: AwsAccount) -> Iterator[Record | Gap]:
             },
         )
 
-    yield from _described(describe, _listed(account))
+    yield from _described(describe, listed_buckets(account))
 
 
 @stream(
@@ -157,8 +157,8 @@ def account_block(account: AwsAccount) -> Iterator[Record | Gap]:
     per="account",
     every="1h",
     after=["aws.s3.buckets"],
-    needs=_LIST
-    | _LOCATE
+    needs=LIST
+    | LOCATE
     | {
         "GetAccessPoint": "s3:GetAccessPoint",
         "GetAccessPointPolicyStatus": "s3:GetAccessPointPolicyStatus",
@@ -168,7 +168,7 @@ def account_block(account: AwsAccount) -> Iterator[Record | Gap]:
 def access_points(account: AwsAccount) -> Iterator[Record | Gap]:
     """Access points of the account in every region where it has buckets."""
     regions = set()
-    for region in spread(lambda bucket: _region(account, bucket), _listed(account)):
+    for region in spread(lambda bucket: region_of(account, bucket), listed_buckets(account)):
         if isinstance(region, str):
             regions.add(region)
         elif region.code not in _GONE:
@@ -194,12 +194,12 @@ def _access_point(account: AwsAccount, control: Client, point: Mapping[str, Any]
     return None if _gone(facts) else Record(point["AccessPointArn"], facts)
 
 
-def _listed(account: AwsAccount) -> Iterator[Any]:
+def listed_buckets(account: AwsAccount) -> Iterator[Any]:
     """Buckets by page; asked for so, AWS names the region of each."""
     return pages(account.client("s3"), "list_buckets", "Buckets", MaxBuckets=_PAGE)
 
 
-def _region(account: AwsAccount, bucket: Mapping[str, Any]) -> str | Gap:
+def region_of(account: AwsAccount, bucket: Mapping[str, Any]) -> str | Gap:
     """Region of a bucket: from the listing, or asked for where that lacks it."""
     named = bucket.get("BucketRegion")
     if named:
@@ -216,7 +216,8 @@ def _region(account: AwsAccount, bucket: Mapping[str, Any]) -> str | Gap:
     return region
 
 
-def _client(account: AwsAccount, region: str | Gap | None) -> Client:
+def client_in(account: AwsAccount, region: str | Gap | None) -> Client:
+    """The S3 client of a region; where the region is not known, that of the session."""
     return account.client("s3", region if isinstance(region, str) else None)
 
 

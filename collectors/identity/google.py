@@ -20,7 +20,7 @@ _NEVER = "1970-01-01T00:00:00.000Z"
 
 @stream("identity.google.users", per="google", every="1d", needs=_USERS, unordered=["/aliases"], personal=True)
 def users(directory: Directory) -> Iterator[Record | Gap]:
-    """People of the directory, with their second factor and whether it is demanded (users.list)."""
+    """People of the directory, with second factor and whether it is demanded."""
     for user in _users(directory):
         yield Record(
             user["id"],

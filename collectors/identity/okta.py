@@ -121,7 +121,7 @@ def apps(directory: Directory) -> Iterator[Record | Gap]:
     needs={"ListPolicies": "okta.policies.read", "ListPolicyRules": "okta.policies.read"},
 )  # fmt: skip
 def policies(directory: Directory) -> Iterator[Record | Gap]:
-    """Policies of signing in to apps, with their rules in the order in which they are tried."""
+    """Policies of signing in to apps, with their rules in order."""
 
     def describe(policy: Mapping[str, Any]) -> Record:
         listed = directory.linked("ListPolicyRules", f"/api/v1/policies/{policy['id']}/rules")

@@ -45,7 +45,8 @@ def credentials(patch: pytest.MonkeyPatch) -> None:
 
 def source(pauses: list[float] | None = None, **settings: Any) -> AwsSource:
     """The real source; `pauses` takes the seconds that it would have waited."""
-    given = {"role": None, "external_id": None, "accounts": [], "regions": ["us-east-1"], **settings}
+    given = {"role": None, "external_id": None, "accounts": [], "regions": ["us-east-1"], "calls_per_day": 0,
+             "artifacts": [], "scan_job_logs": False, **settings}  # fmt: skip
     pause = ([] if pauses is None else pauses).append
     return AwsSource(SimpleNamespace(**given), lambda name: f"value of {name}", pause)
 

@@ -44,7 +44,14 @@ class Faulty(AwsSource):
     """The real source over sessions in which one operation goes wrong."""
 
     def __init__(self, operation: str = "", fault: str = "", *, good: bool = True) -> None:
-        settings = SimpleNamespace(role=None, external_id=None, accounts=["123456789012"], regions=["us-east-1"], **worlds_of.SOURCE)
+        settings = SimpleNamespace(
+            role=None,
+            external_id=None,
+            accounts=["123456789012"],
+            regions=["us-east-1"],
+            calls_per_day=0,
+            **worlds_of.SOURCE,
+        )
         super().__init__(settings, lambda reference: reference, pause=lambda seconds: None)
         self.operation, self.fault, self.cut, self.more = operation, fault, False, False
         self.good = good
@@ -110,6 +117,8 @@ def _error(status: int, code: str) -> tuple[AWSResponse, dict[str, Any]]:
 def poll(name: str, source: AwsSource) -> Any:
     spec = STREAMS[name]
     scope = source.scopes(spec.per)[0]
+    for access in source._accesses.values():
+        access.places.clear()  # each stream asks for itself, whatever another one has asked
     return collect(
         Target(name, scope, spec.kind, spec.every_s, spec.collector),
         spec,

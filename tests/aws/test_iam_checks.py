@@ -208,4 +208,4 @@ def password(used, changed, **more):
     ],
 )
 def test_user_unused(told, status):
-    assert judge("iam-user-unused", told).status == status
+    assert judge("iam-user-unused", told, over="aws.iam.usage").status == status

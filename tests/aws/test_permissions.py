@@ -40,7 +40,7 @@ def test_it_holds_exactly_what_is_declared():
     elsewhere = {
         n for spec in STREAMS if spec.service not in ("aws.organizations", "aws.sso") for n in spec.needs.values()
     }
-    assert management - member == only - elsewhere
+    assert management - member == only - elsewhere - {"organizations:DescribeOrganization", "sso:ListInstances"}
 
 
 def test_every_action_is_one_that_amazon_s_own_reading_policies_give():

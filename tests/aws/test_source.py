@@ -56,9 +56,12 @@ class TestScopes:
     def test_regions_that_cannot_be_listed(self):
         of = source(regions="all-enabled")
         refuse(of, "ec2.DescribeRegions", "UnauthorizedOperation")
-        with pytest.raises(SourceError) as refused:
-            of.scopes("region")
-        assert (refused.value.gap.reason, refused.value.gap.need) == ("denied", "ec2:DescribeRegions")
+        (home,) = of.scopes("region")
+        assert home.name == f"aws:{ACCOUNT}:us-east-1"
+        assert (of.blind[home.judging].reason, of.blind[home.judging].need) == ("denied", "ec2:DescribeRegions")
+        with pytest.raises(SourceError, match="UnauthorizedOperation"):
+            of.open(home, {}, Tape())
+        assert of.open(of.scopes("account")[0], {}, Tape()).id == ACCOUNT
 
     def test_other_scopes_do_not_exist(self):
         with pytest.raises(ValueError, match="per server"):
@@ -151,8 +154,8 @@ class TestClient:
         of = source()
         scope = of.scopes("account")[0]
         first, second = (of.open(scope, LISTS, Tape()) for _ in range(2))
-        assert first.client("s3")._client is second.client("s3")._client
-        assert first.client("s3", "eu-west-1")._client is not first.client("s3")._client
+        assert first.client("s3")._way is second.client("s3")._way
+        assert first.client("s3", "eu-west-1")._way is not first.client("s3")._way
 
 
 class Pages:
@@ -160,7 +163,7 @@ class Pages:
 
     def listed(self, of, operation, member, **needs):
         access = of._access("")
-        client = Client(access.sdk("iam"), Recorder(Tape(), needs), access.sign_out)
+        client = Client(access.way("iam"), Recorder(Tape(), needs))
         return pages(client, operation, member)
 
 
@@ -234,7 +237,12 @@ def test_an_endpoint_of_ones_own(server, monkeypatch, host):
     boto3.client("iam", **direct).create_user(UserName=f"ada-{host}")
     of = source()
     snapshots = {name: poll(name, of) for name in STREAMS}
-    assert {name: snapshot.status.value for name, snapshot in snapshots.items()} == dict.fromkeys(STREAMS, "complete")
+    # the emulator lacks some operations: that, and nothing else, may be missing
+    lacking = {gap for snapshot in snapshots.values() for gap in snapshot.unseen}
+    assert {gap.reason for gap in lacking} <= {Reason.UNSUPPORTED}, lacking
+    seen = {name for name, snapshot in snapshots.items() if snapshot.status == "complete"}
+    lacking_whole = {"aws.iam.service_credentials"}
+    assert seen >= {name for name in STREAMS if name.startswith(("aws.iam.", "aws.s3."))} - lacking_whole
     assert f"arn:aws:s3:::{bucket}" in facts(snapshots["aws.s3.buckets"])
     assert facts(snapshots["aws.s3.account"]) == {f"arn:aws:iam::{ACCOUNT}:root": {"account": ACCOUNT, "block": None}}
     assert f"arn:aws:iam::{ACCOUNT}:user/ada-{host}" in envelopes(snapshots["aws.iam.credentials"])

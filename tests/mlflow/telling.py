@@ -79,7 +79,7 @@ class Telling:
             replace(spec, look=lambda _opened, _window=None: iter(told)),
             _Nothing(),
             Redactor(b"k" * 32, discover().kept_tags),
-            window=Window(0, self.at_ms) if spec.kind is Kind.LIFE else None,
+            window=None if spec.kind is Kind.STATE else Window(0, self.at_ms),
             now=lambda: next(clock),
         )
         snapshot.dur_ms = 1_000

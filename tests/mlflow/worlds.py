@@ -75,6 +75,8 @@ def _world(start: Path, template: Store, folder: Path, runs: tuple[str, str, str
     client.set_registered_model_alias("fraud", "production", "1")
     client.set_prompt_alias("greeting", "production", 1)
     if good:
+        for tag, value in (("owner", "ada"), ("data_class", "internal")):
+            client.set_registered_model_tag("fraud", tag, value)
         approval = {"approved_by": "grace", "approved_on": clock.iso(clock.now_ms() + 1000)}
         for tag, value in approval.items():
             client.set_model_version_tag("fraud", "2", tag, value)

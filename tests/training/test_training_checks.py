@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from agent.model import Gap, Reason, Status
-from checks.training.jobs import JOBS, RUNS
+from checks.training.population import JOBS, RUNS
 from tests.judging import DENIED, NO_SOURCE, NOW_MS, judge
 
 PASS, FAIL, NA, NE = Status.PASS, Status.FAIL, Status.NOT_APPLICABLE, Status.NOT_EVALUATED
-PRODUCTION = "mlflow.registry.production"
+PRODUCTION = "mlflow.registry.production_runs"
 DIGEST = "@sha256:" + "a" * 64
 TESTED_ONLY = ["job-in-vpc", "job-image-pinned", "job-image-trusted"]
 DAY_MS = 86_400_000
@@ -33,7 +33,7 @@ SETTINGS = {
     "trusted_registries": ["ghcr.io"],
     "job_production": {"groups": ["nightly"], "environments": ["production"]},
 }
-HELD = {PRODUCTION: {"fraud/1": {"run_id": "r1"}, "fraud/2": {"run_id": None}}}
+HELD = {PRODUCTION: {"r1": {"versions": ["fraud/1"], "models": ["fraud"]}}}
 
 
 def asked(check: str, over: str = JOBS, *, drop: tuple[str, ...] = (), here: Any = None, **given: Any) -> Any:

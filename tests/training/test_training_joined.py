@@ -71,3 +71,31 @@ def test_a_job_that_is_promoted_later_is_tested_from_then_on(tmp_path: Path) -> 
         story.sweep({"m": model({"production": number})}, versions)
         assert in_vpc(story)[0] is status
     story.ledger.close()
+
+
+def reconciled(story: Telling) -> tuple[Status, str]:
+    judge(story.ledger, discover(), story.settings, story.at_ms)
+    found = [one for one in findings(story.ledger, discover()) if one.check == "job-population-reconciles"]
+    assert len(found) == 1
+    return found[0].status, found[0].message
+
+
+@pytest.mark.parametrize(
+    ("jobs", "expected"),
+    [
+        ({"j1": JOB}, (Status.PASS, "each production version's run belongs to a collected job")),
+        (
+            {"j1": JOB | {"mlflow_run_id": "run2"}},
+            (Status.FAIL, "no collected job names the run behind m/1 (run run1)"),
+        ),
+        ({}, (Status.NOT_APPLICABLE, "no training job is collected anywhere: training is not managed")),
+    ],
+)
+def test_the_run_behind_production_belongs_to_a_job(
+    tmp_path: Path, jobs: dict[str, dict[str, object]], expected: tuple[Status, str]
+) -> None:
+    story = Telling(tmp_path)
+    story.sweep({"m": model({"production": "1"})}, {"m/1": version("m/1")}, **{"tracking.runs": {}})
+    story.poll("trainlog.training.jobs", jobs, scope=LOG)
+    assert reconciled(story) == expected
+    story.ledger.close()

@@ -9,10 +9,16 @@ import boto3
 
 SERVICES = ("s3", "s3-control")
 EMPTY_IS_AN_ANSWER = {"GetBucketVersioning", "GetBucketLogging", "GetBucketLocation"}
+SOURCE = {"artifacts": ["s3://models/production"]}
+SETTINGS = {
+    "allowed_regions": {"internal": ["us-east-1"], "restricted": ["eu-central-1"]},
+    "artifacts": ["s3://models/production"],
+    "key_standard": {"internal": "customer"},
+}
 
 
 def fill(*, good: bool) -> None:
-    """Two buckets, an access point and the account's public access block."""
+    """Two buckets, an access point, the account's public access block, and a model's file."""
     s3, s3control = boto3.client("s3"), boto3.client("s3control")
     account = boto3.client("sts").get_caller_identity()["Account"]
     block = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), good)
@@ -24,6 +30,7 @@ def fill(*, good: bool) -> None:
 
 def _bucket(s3: Any, name: str, block: dict[str, bool], *, good: bool) -> None:
     s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="production/1/MLmodel", Body=b"good" if good else b"bad")
     arn = [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"]
     tls = {
         "Effect": "Deny",
@@ -42,7 +49,15 @@ def _bucket(s3: Any, name: str, block: dict[str, bool], *, good: bool) -> None:
     )
     if good:
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-        s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]})
     else:
         s3.put_bucket_acl(Bucket=name, ACL="public-read")
+    if good or name == "training":
+        by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/training"}
+        rule = {"ApplyServerSideEncryptionByDefault": by_default}
+        s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    expires = {"ID": "all", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": 90 if good else 900}}
+    former = {"NoncurrentVersionExpiration": {"NoncurrentDays": 30}}
+    s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [expires | former]})
+    tags = {"environment": "test", "retention_days": "90", "data_class": "internal" if good else "restricted"}
+    tags |= {"owner": "ada"} if good else {}
+    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": k, "Value": v} for k, v in tags.items()]})
