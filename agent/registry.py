@@ -22,6 +22,7 @@ from agent.errors import UsageError
 from agent.guard import attempt, place
 from agent.model import Gap, Kind, Record, Verdict
 
+_RULES = re.compile(r"^from (checks\.[\w.]+) import ", re.MULTILINE)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,7 +89,7 @@ class DerivedSpec:
 
     @property
     def revision(self) -> str:
-        """As of a check: the module is part of every rule over the stream."""
+        """As of a check: the module, and what it imports, is part of every rule over the stream."""
         return _revision(self.derive.__module__)
 
 
@@ -115,7 +116,7 @@ class CheckSpec:
 
     @property
     def revision(self) -> str:
-        """16 hex digits over the source of the check's module: what it calls there is part of the rule."""
+        """16 hex digits over the source of the check's module and of modules of `checks` that it imports."""
         return _revision(self.judge.__module__)
 
 
@@ -271,4 +272,11 @@ def _title(function: Callable[..., Any]) -> str:
 
 @cache
 def _revision(module: str) -> str:
-    return hashlib.sha256(inspect.getsource(sys.modules[module]).encode()).hexdigest()[:16]
+    """What a rule calls is part of the rule, in whichever module of `checks` it stands."""
+    sources, waiting = {}, [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in sources:
+            sources[name] = inspect.getsource(sys.modules[name])
+            waiting += _RULES.findall(sources[name])
+    return hashlib.sha256("".join(sources[name] for name in sorted(sources)).encode()).hexdigest()[:16]

@@ -67,7 +67,7 @@ class Counting:
             for by, shape, query, name in _rest_operations(scope[3] if len(scope) > 3 else "s3")
             if by == method and query <= asked and shape.fullmatch(path)
         ]
-        return max(found)[2] if found else f"{method} {path}"
+        return max(found, key=lambda each: each[:2])[2] if found else f"{method} {path}"
 
 
 @cache

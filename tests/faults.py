@@ -44,19 +44,23 @@ class Lab:
 
     def judged(self, snapshots: Iterable[Snapshot]) -> dict[str, Finding]:
         """Poll these, judge, and give all findings by check, stream and key."""
+        self.told(snapshots)
+        judge(self.ledger, discover(), self.settings, self.at)
+        return {f"{f.check} {f.stream} {f.key}": f for f in findings(self.ledger, discover())}
+
+    def told(self, snapshots: Iterable[Snapshot]) -> None:
+        """Poll these, and judge nothing yet."""
         self.at += 1000
         for snapshot in snapshots:
             asof_ms = None if snapshot.status is PollStatus.FAILED else self.at
             self.ledger.append_poll(replace(snapshot, start_ms=self.at, asof_ms=asof_ms))
-        judge(self.ledger, discover(), self.settings, self.at)
-        return {f"{f.check} {f.stream} {f.key}": f for f in findings(self.ledger, discover())}
 
     def wrong(self, bad: Snapshot, faulty: Snapshot, operation: str, fault: str) -> list[str]:
-        """What is wrong with the findings under a fault; the good world is back afterwards."""
+        """What is wrong with the findings under a fault; the good world is back afterwards, not yet judged."""
         good = self.good[faulty.target.stream]
         found = self.judged([faulty])
         mixed = self.judged([hybrid(good, bad, faulty)])
-        self.judged([good])
+        self.told([good])
         return check_honest(self.baseline, mixed, found, faulty, operation, fault)
 
 

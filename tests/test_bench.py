@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from random import Random
 
 import pytest
@@ -11,8 +12,11 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from agent.canonical import canonical
+from bench import peers
 from bench.__main__ import NAMES, main, measured, missed, number
+from bench.child import Ended
 from bench.figures import Figure, Size, at_least, at_most, below
+from bench.moto_server import Counting
 from bench.synthetic import changed, key_of, make
 from bench.year import ACCOUNTS, YEAR_HOURS, Slice, whole_year
 
@@ -109,3 +113,41 @@ def test_a_year_is_told_from_the_second_half_of_what_was_simulated():
 @pytest.mark.parametrize(("value", "text"), [(3, "3"), (0.1234, "0.123"), (12345.6, "12,346"), (0, "0")])
 def test_values_are_printed_with_the_digits_that_mean_something(value, text):
     assert number(value) == text
+
+
+def test_peers_are_compared_by_what_their_processes_took():
+    ours, theirs = (
+        peers.Run(who, 2, Ended(0, "", cpu, memory), Counter(GetIt=5))
+        for who, cpu, memory in (("evidenced", 5.0, 100.0), ("prowler", 40.0, 500.0))
+    )
+    assert peers.compared(ours, theirs) == (1 / 8, 1 / 5)
+    assert "5.0 CPU s" in ours.line
+    assert "5 requests" in ours.line
+
+
+def test_without_the_peer_it_is_said_how_to_get_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(peers, "PROWLER", tmp_path / "prowler")
+    assert peers.main([2]) == 2
+    assert "make bench-peers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "service", "operation"),
+    [
+        ("GET", "/data", "versioning", "s3", "GetBucketVersioning"),
+        ("GET", "/", "max-buckets=9", "s3", "ListBuckets"),
+        ("GET", "/v20180820/configuration/publicAccessBlock", "", "s3", "GetPublicAccessBlock"),
+        ("GET", "/backup-vaults/", "", "backup", "ListBackupVaults"),
+        ("PATCH", "/data", "", "s3", "PATCH /data"),
+    ],
+)
+def test_the_emulator_knows_what_it_is_asked(method, path, query, service, operation):
+    counting = Counting(lambda _environ, _start: [])
+    counting(
+        {
+            "REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query,
+            "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/{service}/aws4_request",
+        },
+        lambda *_: None,
+    )  # fmt: skip
+    assert counting.taken() == {operation: 1}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.registry import seconds
+from agent import registry
+from agent.registry import discover, seconds
 
 PLUGIN = '''
 from agent.model import passed
@@ -79,3 +80,20 @@ def test_intervals(text, number):
 def test_what_is_no_interval_is_refused(text):
     with pytest.raises(ValueError, match="interval"):
         seconds(text)
+
+
+def test_what_a_rule_imports_is_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of rights that count as administrator stands in another module than the rules over it."""
+    found = discover()
+    before = found.derived["aws.access.principals"].revision, found.checks["bucket-tls-only"][0].revision
+    written = registry.inspect.getsource
+
+    def changed(module: object) -> str:
+        more = "# another list" if getattr(module, "__name__", "") == "checks.aws.escalation" else ""
+        return written(module) + more  # type: ignore[arg-type]
+
+    monkeypatch.setattr(registry.inspect, "getsource", changed)
+    registry._revision.cache_clear()
+    after = found.derived["aws.access.principals"].revision, found.checks["bucket-tls-only"][0].revision
+    registry._revision.cache_clear()
+    assert (before[0] != after[0], before[1] == after[1]) == (True, True)

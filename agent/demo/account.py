@@ -295,9 +295,8 @@ def _emulator_mended() -> Iterator[None]:
     """Let the emulator answer what it lacks or has wrong: credentials of one service, the age of a report.
 
     The account holds no service-specific credential; a credential report is made anew after four hours.
-    No policy is a permission boundary. Inspector, where it was never turned on, says that it is off.
-    Of what is done in the emulator CloudTrail
-    shows nothing. SageMaker has none of what the emulator cannot make.
+    No policy is a permission boundary. Inspector, where it was never turned on, says that it is off. Of what
+    is done in the emulator CloudTrail shows nothing. SageMaker has none of what the emulator cannot make.
     """
     from moto.cloudtrail.responses import CloudTrailResponse
     from moto.core.responses import ActionResult

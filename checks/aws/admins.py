@@ -9,7 +9,7 @@ from agent.facts import Context, Facts
 from agent.model import Reason, Verdict, failed, inapplicable, passed, undecided
 from agent.registry import check
 from checks.aws.patterns import meets
-from checks.aws.privileged import behind, is_human, of_person, privileged, row_for, unread_verdict
+from checks.aws.privileged import behind, exempted, is_human, of_person, privileged, row_for, unread_verdict
 from checks.aws.resource_policy import account_of
 
 _UNNAMED = "not in privileged_access.csv, or expired there"
@@ -32,6 +32,8 @@ def admin_inventory(principal: Facts, ctx: Context) -> Verdict:
         return inapplicable(f"no administrator right of {admin['list']}", list=admin["list"])
     told: dict[str, Any] = {name: admin.plain(name) for name in ("how", "by", "conditions", "list")}
     said = f"administrator by {_few(told['how'])}{_on(told['conditions'])}"
+    if outside := list(principal.list("outside")):
+        told["outside"], said = outside, f"{said}, which {_few(outside)} may take"
     rows = privileged(ctx, principal.scope)
     if principal["permission_set"]:
         return _people_named(principal, ctx, rows, said, told)
@@ -49,16 +51,19 @@ def admin_inventory(principal: Facts, ctx: Context) -> Verdict:
 def admin_count(ctx: Context) -> Verdict:
     """At most the set number of people are administrators of the account.
 
-    Fewer than two people able to recover the account is a warning. Root is not counted; who takes a role
-    from another account is counted where that account is collected.
+    Fewer than two people able to recover the account, and a row of the register for nobody who is
+    administrator, are warnings. Root is not counted; who takes a role from another account is counted
+    where that account is collected.
     """
     limit, found = ctx.thresholds["max_admins"], _Count()
     for principal in ctx.here("aws.access.principals"):
+        found.account = principal["account"]
         if principal["service_linked"]:
             continue
         if not principal["admin"]["held"]:
             found.unread += [part for part in principal.plain("unread") if part not in found.unread]
             continue
+        found.called.update((principal.key, principal["name"], principal["permission_set"]))
         found.take(principal, ctx)
         for account in principal.list("outside"):
             found.take_outside(account, principal.key, ctx)
@@ -71,8 +76,12 @@ def admin_count(ctx: Context) -> Verdict:
         return undecided(Reason.DEPENDENCY, f"{said}; not resolved: {_few(sorted(found.unresolved))}", **told)
     if found.unread:
         return unread_verdict(found.unread, said, **told)
-    warning = "; warning: fewer than two people can recover the account" if len(people) < 2 else ""
-    return passed(f"{said}{warning}", **told)
+    warnings = ["fewer than two people can recover the account"] if len(people) < 2 else []
+    idle = found.idle(ctx, f"aws:{found.account}")
+    if idle:
+        told["rows_for_nobody"] = idle
+        warnings.append(f"rows of the register for nobody who is administrator: {_few(idle)}")
+    return passed("; ".join([said, *(f"warning: {warning}" for warning in warnings)]), **told)
 
 
 @dataclass(slots=True)
@@ -80,12 +89,21 @@ class _Count:
     people: set[str] = field(default_factory=set)
     unresolved: set[str] = field(default_factory=set)
     unread: list[dict[str, Any]] = field(default_factory=list)
+    called: set[str | None] = field(default_factory=set)
+    """Names by which the register may call those who are administrators."""
+    account: str = ""
+
+    def idle(self, ctx: Context, scope: str) -> list[str]:
+        """Rows about this account that name nobody found; root and rows for all accounts are not looked at."""
+        rows = [row for row in exempted(ctx, scope) if row.get("scope") and "root" not in (row.get("principal") or "")]
+        return sorted(row["id"] for row in rows if row_for([row], *self.called) is None)
 
     def take(self, principal: Facts, ctx: Context) -> None:
         """Count who is behind a principal that is administrator."""
         if principal["permission_set"]:
             people, lost = behind(principal, ctx)
             self.people.update(person["mail"] or person["name"] or person["id"] for person in people)
+            self.called.update(name for person in people for name in (person["mail"], person["name"], person["id"]))
             self.unresolved.update(lost)
             return  # the federation of such a role is Identity Center itself
         if principal["kind"] == "user" and is_human(principal, ctx):

@@ -73,6 +73,13 @@ def held_packages(history: History, ctx: Context) -> Holdings:
     return found
 
 
+def see_all(ctx: Context) -> None:
+    """Raise Unseen unless every endpoint and component was seen: else nobody knows what still runs."""
+    for stream in (ENDPOINTS, COMPONENTS):
+        for runner in ctx.here(stream):
+            runner["status"]
+
+
 def package_named(named: str, runner: str) -> str:
     """ARN of a package that a container names by ARN, or, without a group, by name; `runner` is its endpoint's ARN."""
     return named if named.startswith("arn:") else f"{runner.rpartition(':')[0]}:model-package/{named}"

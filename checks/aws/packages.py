@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from agent.facts import Context, Facts
 from agent.model import Reason, Verdict, failed, inapplicable, passed, undecided
 from agent.registry import check
-from checks.aws.deployment import PACKAGES
+from checks.aws.deployment import PACKAGES, see_all
 from checks.aws.production import NUMBERS, PRODUCTION
 from checks.cards import TOPICS, lacking
 from checks.people_affected import affects_nobody
@@ -121,6 +121,7 @@ def numbers_contiguous(group: Facts, ctx: Context) -> Verdict:
 
 def _in_production(held: Facts, ctx: Context) -> Facts | Verdict:
     """The package itself, or what follows where it is not in production or was not collected."""
+    see_all(ctx)
     if not held["holds_now"]:
         return inapplicable("no longer in production")
     package = ctx.everywhere(PACKAGES).one(held["package"])

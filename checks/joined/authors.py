@@ -11,7 +11,7 @@ from agent.model import Reason, Verdict, failed, passed, undecided
 from agent.registry import check
 from checks.aws.approvals import APPROVALS
 from checks.aws.production import PROMOTIONS as PACKAGES_PROMOTED
-from checks.joined.story import story
+from checks.joined.story import not_read_again, story
 from checks.owners import current_person, people_known
 
 MODELS_PROMOTED = "mlflow.registry.promotions"
@@ -42,6 +42,8 @@ def approver_not_author(promotion: Facts, ctx: Context) -> Verdict:
     if isinstance(told, Verdict):
         return told
     approval = told.approver()
+    if approval is None and not told.known():
+        not_read_again(promotion, ctx)
     if approval is None:
         return undecided(Reason.DEPENDENCY, "nobody approved the version, so there is nobody to compare with")
     by = approval["by"]
@@ -103,7 +105,12 @@ def _chain(promotion: Facts, ctx: Context) -> list[str]:
     if promotion["kind"] == "package":
         made = ctx.everywhere(APPROVALS).one(promotion["package"])
         return [] if made is None else [author["principal"] for author in made["authors"]]
-    if promotion["kind"] == "prompt" or not promotion["run_id"]:
+    if promotion["kind"] == "prompt":
+        return []
+    if "run_id" not in promotion:  # the version itself was never seen
+        not_read_again(promotion, ctx)
+        return []
+    if not promotion["run_id"]:
         return []
     run = ctx.here("mlflow.tracking.source_runs").one(promotion["run_id"])
     run = run or ctx.here("mlflow.tracking.runs").one(promotion["run_id"])

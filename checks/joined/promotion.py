@@ -11,13 +11,13 @@ from agent.guard import attempt
 from agent.model import Reason, Verdict, failed, inapplicable, passed, undecided
 from agent.registry import check
 from checks.aws.approvals import APPROVALS, APPROVED
-from checks.aws.deployment import PACKAGES
+from checks.aws.deployment import PACKAGES, see_all
 from checks.aws.production import PRODUCTION as PACKAGES_HELD
 from checks.aws.production import PROMOTIONS as PACKAGES_PROMOTED
 from checks.joined.authors import GENERIC as GENERIC
 from checks.joined.authors import MODELS_PROMOTED, authors, not_the_same
 from checks.joined.story import ms, not_read_again, rows_about, story
-from checks.mlflow.holding import VERSIONS
+from checks.mlflow.holding import MODELS, VERSIONS
 
 MODELS_HELD = "mlflow.registry.production"
 
@@ -40,7 +40,7 @@ def promotion_has_approval(promotion: Facts, ctx: Context) -> Verdict:
         return told
     before, later = told.before(), told.later()
     facts = {"how": promotion["how"], "promoted": promotion.plain("interval")}
-    if told.known_until_ms is None or told.known_until_ms < told.end_ms:
+    if not told.known():
         # an approval that was there before may have been withdrawn, one that was not there may have come
         not_read_again(promotion, ctx)
         return undecided(Reason.UNDETERMINED, "the version was not read again since its promotion", **facts)
@@ -66,6 +66,8 @@ def model_approved(version: Facts, ctx: Context) -> Verdict:
     Source: approval tags of the version, or a row of the register model_approvals; an approver who is
     also the author is none.
     """
+    # in a list that is not complete an alias may have moved on unseen
+    ctx.here(MODELS[version["kind"]]).count()
     if not version["holds_now"]:
         return inapplicable("no longer in production")
     facts = {"how": version.plain("how")}
@@ -93,6 +95,7 @@ def package_approved(held: Facts, ctx: Context) -> Verdict:
 
     Source: `ModelApprovalStatus` of the package, and who set it; an approver who is also the author is none.
     """
+    see_all(ctx)
     if not held["holds_now"]:
         return inapplicable("no longer in production")
     package = ctx.everywhere(PACKAGES).one(held["package"])

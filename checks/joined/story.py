@@ -31,6 +31,10 @@ class Story:
     end_ms: int
     """It was promoted in (begin, end]."""
 
+    def known(self) -> bool:
+        """Whether the states are known until the version was promoted for certain."""
+        return self.known_until_ms is not None and self.known_until_ms >= self.end_ms
+
     def before(self) -> list[State]:
         """States that came to be before the promotion."""
         return [state for state in self.states if ms(state["not_after"]) <= self.begin_ms]

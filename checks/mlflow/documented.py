@@ -20,7 +20,7 @@ def model_card_present(version: Facts, ctx: Context) -> Verdict:
     Source: headings in the description of the version, else of the registered model. A card kept elsewhere
     (artifact `model_card.md`, a document) is not read: without one here nothing is concluded.
     """
-    if other := _outside(version):
+    if other := _outside(version, ctx):
         return other
     record = ctx.here(VERSIONS["model"]).one(version.key)
     model = ctx.here(MODELS["model"]).one(version["model"])
@@ -42,7 +42,7 @@ def bias_evaluation_present(version: Facts, ctx: Context) -> Verdict:
     Source: tags `bias_evaluation` (`passed`, `accepted`) with `bias_evaluation_ref`, of the version or its run;
     a row of the register models that says it affects nobody. Metrics and files of runs are not read.
     """
-    if other := _outside(version):
+    if other := _outside(version, ctx):
         return other
     record = ctx.here(VERSIONS["model"]).one(version.key)
     run = ctx.here("mlflow.tracking.source_runs").one(version["run_id"]) if version["run_id"] else None
@@ -63,8 +63,10 @@ def bias_evaluation_present(version: Facts, ctx: Context) -> Verdict:
     return undecided(Reason.DEPENDENCY, "no tag bias_evaluation; metrics and files of the run are not read")
 
 
-def _outside(version: Facts) -> Verdict | None:
+def _outside(version: Facts, ctx: Context) -> Verdict | None:
     """Why a rule about models in production is not about this version."""
     if version["kind"] == "prompt":
         return inapplicable("a prompt has no model card, and is not trained")
+    # in a list that is not complete an alias may have moved on unseen
+    ctx.here(MODELS["model"]).count()
     return None if version["holds_now"] else inapplicable("no longer in production")

@@ -238,6 +238,11 @@ class Client:
     def __init__(self, way: Way, recorder: Recorder) -> None:
         self._way, self._recorder = way, recorder
 
+    @property
+    def custom(self) -> bool:
+        """Whether an endpoint of one's own answers in AWS's place: it may leave out what AWS always says."""
+        return self._way.custom
+
     def __getattr__(self, method: str) -> Call:
         """The operation with this SDK name (`list_buckets`); it is made once."""
         meta = self._way.sdk.meta

@@ -90,7 +90,7 @@ def _snapshot(snapshot: Mapping[str, Any], database: str, encrypted: bool | None
 def restorable(account: AwsAccount) -> Iterator[Record | Gap]:
     """The latest time to which each database can be restored.
 
-    To the hour, in UTC; null without own backups. It moves every five minutes, which is why it is no part of the database's own record.
+    To the hour, in UTC; null without own backups. It moves every five minutes: no part of the database's own record.
     """
     rds = account.client("rds")
     databases = chain(

@@ -116,9 +116,10 @@ def scanners(account: AwsAccount) -> Iterator[Record | Gap]:
 
     Hosts and functions are only asked whether there is any: ended hosts do not count.
     """
+    client = account.client("inspector2")
     inspector = facet(
-        account.client("inspector2").batch_get_account_status, pick=["accounts", "failedAccounts"],
-        parse=partial(_inspector, account.id), accountIds=[account.id],
+        client.batch_get_account_status, pick=["accounts", "failedAccounts"],
+        parse=partial(_inspector, account.id, client.custom), accountIds=[account.id],
     )  # fmt: skip
     hosts = some(account.client("ec2"), "describe_instances", "Reservations", Filters=_HOSTS, MaxResults=_A_FEW)
     functions = some(account.client("lambda"), "list_functions", "Functions")
@@ -126,7 +127,7 @@ def scanners(account: AwsAccount) -> Iterator[Record | Gap]:
     yield Record(_place(account), facts)
 
 
-def _inspector(account: str, told: Mapping[str, Any]) -> Json | Gap:
+def _inspector(account: str, custom: bool, told: Mapping[str, Any]) -> Json | Gap:
     """State of Inspector and of its parts; a gap when it does not say."""
     for failure in told["failedAccounts"] or []:
         if failure["accountId"] == account:
@@ -136,7 +137,8 @@ def _inspector(account: str, told: Mapping[str, Any]) -> Json | Gap:
         if each["accountId"] == account:
             parts = {name: part["status"] for name, part in each["resourceState"].items()}
             return {"status": each["state"]["status"], "parts": parts}
-    return Gap(Reason.UNSUPPORTED, "BatchGetAccountStatus", "NotInAnswer")
+    reason = Reason.UNSUPPORTED if custom else Reason.MALFORMED
+    return Gap(reason, "BatchGetAccountStatus", "NotInAnswer")
 
 
 def _place(account: AwsAccount) -> str:

@@ -18,9 +18,9 @@ USERS, BUCKETS, POINTS = 200, 150, 12
 FLAGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 REGIONS = ("us-east-1", "eu-west-1", "eu-central-1")
 QUIET = [
-    "aws.iam.account", "aws.iam.credentials", "aws.iam.groups", "aws.iam.policies", "aws.iam.role_usage",
-    "aws.iam.roles", "aws.iam.ssh_keys", "aws.iam.usage", "aws.iam.users", "aws.s3.access_points", "aws.s3.account",
-    "aws.s3.buckets", "aws.s3.exposures",
+    "aws.iam.account", "aws.iam.credentials", "aws.iam.groups", "aws.iam.managed_policies", "aws.iam.policies",
+    "aws.iam.role_usage", "aws.iam.roles", "aws.iam.ssh_keys", "aws.iam.usage", "aws.iam.users", "aws.s3.access_points",
+    "aws.s3.account", "aws.s3.buckets", "aws.s3.exposures",
 ]  # fmt: skip
 
 
@@ -269,6 +269,7 @@ PER_BUCKET = {"GetBucketLocation"} | {
         ("aws.iam.roles", {"GetAccountAuthorizationDetails": 1}),
         ("aws.iam.groups", {"GetAccountAuthorizationDetails": 1}),
         ("aws.iam.policies", {"GetAccountAuthorizationDetails": 1}),
+        ("aws.iam.managed_policies", {"ListPolicies": 2}),
         ("aws.iam.credentials", {"GenerateCredentialReport": 1, "GetCredentialReport": 1}),
         ("aws.iam.account", {"GetAccountSummary": 1, "GetAccountPasswordPolicy": 1}),
         ("aws.iam.ssh_keys", {"ListUsers": 1, "ListSSHPublicKeys": USERS}),

@@ -24,6 +24,11 @@ def doc(**statement):
         ({"Action": "s3:*", "Resource": "*"}, False),
         ({"Effect": "Deny", "Action": "*", "Resource": "*"}, False),
         ({"Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}, True),
+        ({"Action": "*", "Resource": "arn:aws:*"}, True),
+        ({"Action": "*", "Resource": "arn:aws:s3:::*"}, False),
+        ({"Action": "*", "Resource": "${aws:PrincipalTag/all}"}, True),
+        ({"Action": None, "Resource": "*"}, False),
+        ({"Action": [1, {}], "Resource": "*"}, False),
     ],
 )
 def test_full_rights(statement, full):
@@ -42,6 +47,9 @@ def test_full_rights(statement, full):
         ({"NotAction": "s3:Get*", "Resource": "*"}, False),
         ({"Action": "s3:*", "NotResource": "arn:aws:s3:::data/*"}, False),
         ({"Action": "s3:*", "NotResource": "arn:aws:s3:::other/*"}, True),
+        ({"Action": "s3:*", "Resource": "arn:aws:s3:::${aws:username}/*"}, True),
+        ({"Action": "s3:*", "NotResource": "arn:aws:s3:::${aws:username}/*"}, True),
+        ({"Action": "s3:*", "Resource": "arn:aws:s3:::${*}/*"}, False),
     ],
 )
 def test_grants(statement, granted):
@@ -73,3 +81,19 @@ def test_one_statement_may_stand_without_a_list():
     trust = {"Statement": {"Effect": "Allow", "Principal": {"Service": ["a.amazonaws.com"]}, "Action": "sts:*"}}
     assert trusted_services(trust) == {"a.amazonaws.com"}
     assert trusted_services(None) == set()
+
+
+def test_a_variable_in_a_deny_takes_nothing_away():
+    """It may stand for another text than the one asked about."""
+    for element, denied in (("Resource", False), ("NotResource", False)):
+        document = doc(Effect="Deny", Action="s3:*", **{element: "arn:aws:s3:::${aws:username}/*"})
+        assert denies(document, "s3:GetObject", "arn:aws:s3:::ada/b") is denied
+
+
+@pytest.mark.parametrize("held", [None, "text", 7, [None, "text", 7, []], {"Effect": "Allow", "Condition": "odd"}])
+def test_what_is_no_statement_says_nothing(held):
+    document = {"Statement": held}
+    assert not grants(document, "s3:GetObject", "arn:aws:s3:::a/b")
+    assert not denies(document, "s3:GetObject", "arn:aws:s3:::a/b")
+    assert not full_rights(document)
+    assert trusted_services(document) == set()

@@ -98,3 +98,38 @@ def test_a_refused_role_is_told_from_the_call_that_needed_it():
 
 def test_a_mistake_of_our_own_is_no_refusal():
     assert not isinstance(RuntimeError("an undeclared operation"), sdk_errors())
+
+
+PAGE = "<!doctype html><html><title>500 Internal Server Error</title>secret</html>"
+
+
+@pytest.mark.parametrize(
+    ("error", "without", "within"),
+    [
+        (answered("500", 500), ("unreachable", "500"), ("unsupported", "NotAnApi")),
+        (answered("404", 404), ("unsupported", "404"), ("unsupported", "NotAnApi")),
+        (
+            ResponseParserError(f"cannot parse: {PAGE}"),
+            ("malformed", "ResponseParserError"),
+            ("unsupported", "NotAnApi"),
+        ),
+        (
+            ResponseParserError("cannot parse: {"),
+            ("malformed", "ResponseParserError"),
+            ("malformed", "ResponseParserError"),
+        ),
+        (answered("InternalError", 500), ("unreachable", "InternalError"), ("unreachable", "InternalError")),
+        (answered("NoSuchBucket", 404), ("unsupported", "NoSuchBucket"), ("unsupported", "NoSuchBucket")),
+        (answered("403", 403), ("denied", "403"), ("denied", "403")),
+        (answered("503", 503), ("throttled", "503"), ("throttled", "503")),
+        (answered("502", 502), ("unreachable", "502"), ("unreachable", "502")),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_a_page_for_people_means_that_an_endpoint_of_ones_own_lacks_the_operation(error, without, within):
+    """What AWS itself answers so is a breakdown; what a proxy says of its backend is one anywhere."""
+    for custom, told in ((False, without), (True, within)):
+        refusal = why_refused(error, "GetIt", "it:Get", custom=custom)
+        assert (refusal.gap.reason, refusal.gap.code) == told
+        assert refusal.gap.need == (None if refusal.gap.code == "NotAnApi" else "it:Get")
+        assert "secret" not in str(refusal)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from agent import clock
 from agent.model import Scope, Tape
 from agent.settings import Mlflow
+from checks.cards import TOPICS
 from collectors.mlflow import MlflowSource
 from collectors.mlflow.client import Access, MlflowServer, library
 from collectors.mlflow.database import Database
@@ -77,10 +78,14 @@ def _world(start: Path, template: Store, folder: Path, runs: tuple[str, str, str
     if good:
         for tag, value in (("owner", "ada"), ("data_class", "internal")):
             client.set_registered_model_tag("fraud", tag, value)
-        approval = {"approved_by": "grace", "approved_on": clock.iso(clock.now_ms() + 1000)}
-        for tag, value in approval.items():
-            client.set_model_version_tag("fraud", "2", tag, value)
+    approval = {"approved_by": "grace" if good else "ada", "approved_on": clock.iso(clock.now_ms() + 1000)}
+    for tag, value in approval.items():
+        client.set_model_version_tag("fraud", "2", tag, value)
+        if good:
             client.set_prompt_version_tag("greeting", "2", tag, value)
+    client.set_model_version_tag("fraud", "2", "bias_evaluation", "passed" if good else "failed")
+    client.set_model_version_tag("fraud", "2", "bias_evaluation_ref", "REV-1")
+    client.update_model_version("fraud", "2", "\n".join(f"# {topic}" for topic in (TOPICS if good else ("Purpose",))))
     copied(before, after)
     client = client_of(after)
     client.set_registered_model_alias("fraud", "production", "2")

@@ -120,6 +120,8 @@ COUNT = [
     count("pass", {}, says="warning: fewer than two"),
     count("fail", SIX, says="6 people are administrators, limit 5"),
     count("pass", SIX, settings={"max_admins": 6}),
+    count("pass", admins(ADA), row("bob", scope=ACCOUNT), says="for nobody who is administrator: p1"),
+    count("pass", admins(ADA), row(f"{IAM}root", scope=ACCOUNT), says="can recover the account"),
     count("pass", admins(*SIX, human=False), says="0 people"),
     count("fail", admins(*SIX, human=False), {"docs.registers.people": {
         name: {"identities": f"{name}; u@x.org"} for name in SIX}}, says="6 people"),

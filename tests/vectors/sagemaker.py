@@ -155,6 +155,11 @@ def runs(by: str | None = "ada") -> dict[str, Any]:
     }
 
 
+def evaluated(**tags: str) -> dict[str, Any]:
+    """The registry with these tags on the version, and its run."""
+    return {MODELS: {}, VERSIONS: {"credit/2": version(**tags)}, **runs()}
+
+
 def held_model(**given: Any) -> dict[str, Any]:
     """An MLflow version in production."""
     named = {"kind": "model", "model": "credit", "version": "2", "run_id": "r2"}
@@ -296,7 +301,9 @@ PROMOTED = [
 
 def production(check: str, status: str, facts: Mapping[str, Any], here: Mapping[str, Any], says: str = "") -> Vector:
     """A vector over a package in production."""
-    return Vector(check, status, facts, over=PRODUCTION, key=TWO, here=here, says=says)
+    return Vector(
+        check, status, facts, over=PRODUCTION, key=TWO, here={ENDPOINTS: {}, COMPONENTS: {}, **here}, says=says
+    )
 
 
 def of_two(**given: Any) -> dict[str, Any]:
@@ -319,17 +326,23 @@ IN_PRODUCTION = [
     production("production-version-approved", "not_evaluated", held(), of_two() | approved(state("", -9, -8))),
     production("production-version-approved", "not_evaluated", held(), {PACKAGES: {}} | approved()),
     production("production-version-approved", "not_applicable", held(holds_now=False), {}),
+    # an endpoint that was not described may run whatever it likes
+    production("production-version-approved", "not_evaluated", held(holds_now=False), {ENDPOINTS: DENIED}),
+    production("model-card-present", "not_evaluated", held(), of_two(card=WHOLE) | {COMPONENTS: DENIED}),
     Vector("production-version-approved", "pass", held_model(), over=HELD, key="credit/2",
-           here={VERSIONS: {"credit/2": version(**BY_BOB)}} | runs()),
+           here={MODELS: {}, VERSIONS: {"credit/2": version(**BY_BOB)}} | runs()),
     Vector("production-version-approved", "pass", held_model(), over=HELD, key="credit/2", says="by the register",
-           here={VERSIONS: {"credit/2": version()}, ROWS: {"1": ROW}} | runs()),
+           here={MODELS: {}, VERSIONS: {"credit/2": version()}, ROWS: {"1": ROW}} | runs()),
     Vector("production-version-approved", "fail", held_model(), over=HELD, key="credit/2", says="without an approval",
-           here={VERSIONS: {"credit/2": version()}, ROWS: {"1": {**ROW, "decision": "refused"}}} | runs()),
+           here={MODELS: {}, VERSIONS: {"credit/2": version()}, ROWS: {"1": {**ROW, "decision": "refused"}}} | runs()),
     Vector("production-version-approved", "fail", held_model(), over=HELD, key="credit/2", says="has no time",
-           here={VERSIONS: {"credit/2": version(approved_by="bob")}} | runs()),
+           here={MODELS: {}, VERSIONS: {"credit/2": version(approved_by="bob")}} | runs()),
     Vector("production-version-approved", "not_evaluated", held_model(), over=HELD, key="credit/2",
-           here={VERSIONS: {}}, partial={VERSIONS: PARTIAL}),
-    Vector("production-version-approved", "not_applicable", held_model(holds_now=False), over=HELD, key="credit/2"),
+           here={MODELS: {}, VERSIONS: {}}, partial={VERSIONS: PARTIAL}),
+    Vector("production-version-approved", "not_evaluated", held_model(), over=HELD, key="credit/2",
+           here={MODELS: {}, VERSIONS: {"credit/2": version()}} | runs(), partial={MODELS: PARTIAL}),
+    Vector("production-version-approved", "not_applicable", held_model(holds_now=False), over=HELD, key="credit/2",
+           here={MODELS: {}}),
     production("model-card-present", "pass", held(), of_two(card=WHOLE)),
     production("model-card-present", "pass", held(), of_two() | {CARDS: {"c": ABOUT_GROUP}}),
     # the one that is approved counts, not the one that says more
@@ -353,14 +366,15 @@ IN_PRODUCTION = [
                of_two() | {"docs.registers.models": {"1": {**SAFE, "approved_by": None}}}),
     production("bias-evaluation-present", "not_evaluated", held(), {PACKAGES: DENIED}),
     Vector("bias-evaluation-present", "pass", held_model(), over=HELD, key="credit/2",
-           here={VERSIONS: {"credit/2": version(bias_evaluation="passed", bias_evaluation_ref="B-1")}} | runs()),
+           here=evaluated(bias_evaluation="passed", bias_evaluation_ref="B-1")),
     Vector("bias-evaluation-present", "fail", held_model(), over=HELD, key="credit/2",
-           here={VERSIONS: {"credit/2": version(bias_evaluation="failed", bias_evaluation_ref="B-1")}} | runs()),
+           here=evaluated(bias_evaluation="failed", bias_evaluation_ref="B-1")),
     Vector("bias-evaluation-present", "fail", held_model(), over=HELD, key="credit/2", says="without saying where",
-           here={VERSIONS: {"credit/2": version(bias_evaluation="passed")}} | runs()),
+           here=evaluated(bias_evaluation="passed")),
     Vector("bias-evaluation-present", "not_evaluated", held_model(), over=HELD, key="credit/2",
-           here={VERSIONS: {"credit/2": version()}} | runs()),
-    Vector("bias-evaluation-present", "not_applicable", held_model(holds_now=False), over=HELD, key="credit/2"),
+           here={MODELS: {}, VERSIONS: {"credit/2": version()}} | runs()),
+    Vector("bias-evaluation-present", "not_applicable", held_model(holds_now=False), over=HELD, key="credit/2",
+           here={MODELS: {}}),
     production("previous-version-present", "pass", held(), PREVIOUS, "ran before and lies at"),
     production("previous-version-present", "fail", held(), of_two(), "is gone"),
     production("previous-version-present", "fail", held(), {PACKAGES: {TWO: package(), ONE: package(status="Failed")}}),

@@ -7,7 +7,6 @@ import boto3
 from tests.aws.emulated import ACCOUNT
 
 SERVICES = ("logs", "resourcegroupstaggingapi", "resource-groups-tagging-api")
-SETTINGS = {"key_standard": {"confidential": "customer"}}
 
 
 def fill(*, good: bool) -> None:
@@ -15,5 +14,5 @@ def fill(*, good: bool) -> None:
     logs = boto3.client("logs")
     key = {"kmsKeyId": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/logs"} if good else {}
     for name in ("/aws/sagemaker/TrainingJobs", "/app/web"):
-        logs.create_log_group(logGroupName=name, tags={"data_class": "confidential"}, **key)
+        logs.create_log_group(logGroupName=name, tags={"data_class": "internal"}, **key)
         logs.put_retention_policy(logGroupName=name, retentionInDays=400 if good else 30)
