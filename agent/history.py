@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ class History:
         rows = self._world.rows(stream, None if everywhere else self._judging_id)
         return sorted((poll for row in rows for poll in self._seen(row.id)), key=lambda poll: poll.idx)
 
-    def targets(self, stream: str | None = None) -> Iterator[tuple[TargetRow, list[Poll], int | None]]:
+    def targets(self, stream: str | None = None) -> Iterator[tuple[TargetRow, Sequence[Poll], int | None]]:
         """The targets of the scope, their polls, oldest first, and since when slots of each are owed (None: not).
 
         With a `stream` only its targets: reading the polls of all of them takes long.

@@ -296,17 +296,19 @@ def _waves(planned: Sequence[Planned]) -> list[list[Planned]]:
     waves: dict[int, list[Planned]] = {}
     for item in planned:
         waves.setdefault(level(item.spec.name), []).append(item)
-    return [waves[number] for number in sorted(waves)]
+    # scope by scope: what a source opens for one account can be closed when the sweep is past it
+    return [
+        sorted(waves[number], key=lambda item: (item.target.scope.judging, item.target.scope.name))
+        for number in sorted(waves)
+    ]
 
 
 def window(ledger: Ledger, spec: StreamSpec, number: int, now_ms: int) -> Window | None:
     """What a poll of a life or events stream has to read: from the end of the last complete one."""
     if spec.kind not in (Kind.LIFE, Kind.EVENTS):
         return None
-    last = None
-    for poll in ledger.polls(number):
-        if poll.status is PollStatus.COMPLETE and poll.to_ms is not None:
-            last = poll.to_ms
+    complete = (poll.to_ms for poll in reversed(ledger.past(number)) if poll.status is PollStatus.COMPLETE)
+    last = next((to_ms for to_ms in complete if to_ms is not None), None)
     since = 0 if last is None else max(0, last - OVERLAP_MS)
     return Window(since, now_ms, _open_keys(ledger, spec, number) if last is not None else frozenset())
 

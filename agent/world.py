@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ class World:
         self._parsed: dict[int, Any] = {}
         self._lists: dict[int, list[Stored]] = {}
         self._by_key: dict[int, dict[str, Stored]] = {}
-        self._polls: dict[int, list[Poll]] = {}
+        self._polls: dict[int, Sequence[Poll]] = {}
 
     def rows(self, stream: str, judging_id: int | None) -> list[TargetRow]:
         """The targets of a stream in one judging scope, or (None) in all."""
@@ -134,10 +134,10 @@ class World:
             lambda key: next((found for row in seen if (found := self.record(row, key))), None),
         )
 
-    def polls(self, target_id: int) -> list[Poll]:
+    def polls(self, target_id: int) -> Sequence[Poll]:
         """The polls of a target up to `upto`, oldest first."""
         if target_id not in self._polls:
-            self._polls[target_id] = list(self.ledger.polls(target_id, upto=self.upto))
+            self._polls[target_id] = self.ledger.past(target_id, self.upto)
         return self._polls[target_id]
 
     @cached_property

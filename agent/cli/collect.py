@@ -54,6 +54,7 @@ def collect(
     from agent.registry import discover
     from agent.sweep import announce, connect, retire_absent, sweep
     from agent.sweep import plan as planned
+    from agent.thrift import be_thrifty
 
     if now and plan:
         raise UsageError("--now collects, --plan does not", "give one of them")
@@ -81,6 +82,7 @@ def collect(
     if note:
         ledger.append_event("note", {"text": note}, clock.now_ms())
     first = ledger.head().size
+    be_thrifty()
     with opened.claims(settings) as claims, Progress(made, quiet=output is not Output.text) as progress:
         outcome = sweep(
             ledger, registry, settings, made.targets, opened.redactor(settings, registry), claims, on_poll=progress.told

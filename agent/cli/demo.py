@@ -192,4 +192,9 @@ def _unseen(made: Exported) -> str:
         name: sum(day.state is State.NOT_EVALUABLE for day in facts.days)
         for name, facts in made.assessment.checks.items()
     }
-    return ", ".join(f"{name} on {count} day{'s' if count > 1 else ''}" for name, count in days.items() if count)
+    part = {name: count for name, count in days.items() if 0 < count < len(made.assessment.span.days)}
+    named = [f"{name} on {count} day{'s' if count > 1 else ''}" for name, count in part.items()]
+    never = sum(1 for count in days.values() if count) - len(part)
+    more = [f"{len(named) - SHOWN} more on some days"] if len(named) > SHOWN else []
+    kept = [f"{never} on every day, most of them for want of a register"] if never else []
+    return ", ".join([*named[:SHOWN], *more, *kept])

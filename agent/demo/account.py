@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from agent.clock import iso, now_ms
+from agent.registry import discover
 
 REGION = "eu-central-1"
 PREFIX = "example-models-"
@@ -177,6 +178,14 @@ class Account:
         for policy in policies:
             self.iam.attach_role_policy(RoleName=name, PolicyArn=policy)
 
+    def reader(self, name: str, trusted: Mapping[str, str]) -> None:
+        """Make the agent's own role, with the policy that `evidenced permissions aws` prints."""
+        registry = discover()
+        streams = [spec for spec in registry.streams.values() if spec.provider == "aws"]
+        policy = registry.permissions["aws"](streams, "json", False)
+        self.iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(json.loads(policy), separators=(",", ":")))
+        self.role(name, trusted, self.own(name))
+
     def own(self, name: str) -> str:
         """ARN of a policy of the company's own."""
         return f"arn:aws:iam::{self.id}:policy/{name}"
@@ -204,7 +213,11 @@ class Account:
         rule = {"ApplyServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": bool(key)}
         self.s3.put_bucket_encryption(Bucket=full, ServerSideEncryptionConfiguration={"Rules": [rule]})
         self.s3.put_public_access_block(Bucket=full, PublicAccessBlockConfiguration=BLOCKED if blocked else OPEN)
-        tags = {"team": "platform", **({"data_class": data_class} if data_class else {})}
+        tags = {
+            "team": "platform",
+            "owner": "platform@example-models.com",
+            **({"data_class": data_class} if data_class else {}),
+        }
         self.s3.put_bucket_tagging(Bucket=full, Tagging={"TagSet": _tags(tags)})
         if versioned:
             self.version_bucket(name)

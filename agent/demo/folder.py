@@ -26,6 +26,9 @@ version = 1
 name = "Example Models Inc. (invented)"
 period = {{ first_day = {first}, last_day = {last}, timezone = "UTC" }}
 
+[scope]
+environments = {{ "aws:{account}" = "production", "mlflow:main" = "production" }}
+
 [store]
 url = "sqlite:///evidence.db"
 
@@ -37,7 +40,9 @@ sign_with = "file:signing_key"
 role = "arn:aws:iam::{{account}}:role/evidence-reader"
 accounts = ["{account}"]
 regions = ["eu-central-1"]
-every = {{ "s3.exposures" = "12h", "s3.account" = "12h", "s3.access_points" = "1d", "cloudtrail.events" = "1d" }}
+every = {{ "s3.exposures" = "12h", "s3.account" = "12h", "s3.access_points" = "1d", "cloudtrail.events" = "1d", \
+backup = "10d", compute = "10d", data = "10d", detect = "10d", ecr = "10d", network = "10d", organizations = "10d", \
+sagemaker = "10d", sso = "10d" }}
 
 [collect.mlflow]                     # a real MLflow store; its database is read directly
 name = "main"

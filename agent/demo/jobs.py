@@ -80,13 +80,12 @@ class JobLog:
 
     def succeed(self, job: Job, trained: Trained) -> None:
         """Write that a job ended well, with the run that MLflow keeps of it."""
-        recipe = trained.recipe
         job.record |= {
             "status": "succeeded",
             "ended_at": iso(now_ms()),
             "mlflow_run_id": trained.run_id,
             "code": {"repo": "example-models/training", "commit": trained.commit},
-            "inputs": [{"uri": recipe.data, "version_or_digest": trained.digest, "data_class": "restricted"}],
+            "inputs": [self._input(job, trained)],
             "outputs": {"uri": trained.model_uri, "kms": None},
             "params": {name: str(value) for name, value in trained.params.items()},
         }
@@ -98,6 +97,14 @@ class JobLog:
             "status": "failed", "ended_at": iso(now_ms()), "failure_reason": reason, "mlflow_run_id": run_id
         }  # fmt: skip
         self._write(job)
+
+    @staticmethod
+    def _input(job: Job, trained: Trained) -> dict[str, str]:
+        """What a job read; research works on a sample that holds nothing of a person."""
+        uri, data_class = trained.recipe.data, "restricted"
+        if job.record["environment"] != "production":
+            uri, data_class = uri.replace("training-data", "sample-data"), "internal"
+        return {"uri": uri, "version_or_digest": trained.digest, "data_class": data_class}
 
     def made_up_token(self) -> str:
         """Something of the shape of a model hub's access token, and the key to nothing."""

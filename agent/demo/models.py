@@ -135,7 +135,8 @@ class Models:
         recipe = trained.recipe
         known = {model.name for model in self._client.search_registered_models()}
         if recipe.model not in known:
-            self._client.create_registered_model(recipe.model, description=recipe.purpose)
+            tags = {"owner": "ml@example-models.com", "data_class": "confidential"}
+            self._client.create_registered_model(recipe.model, tags, recipe.purpose)
         made = self._client.create_model_version(
             recipe.model,
             source=trained.model_uri,

@@ -113,7 +113,7 @@ def make_roles(company: Company) -> None:
     account.role("administrator", own_account, "arn:aws:iam::aws:policy/AdministratorAccess")
     account.policy("migration-all", allow("*"))
     account.role("migration", own_account, account.own("migration-all"))
-    account.role("evidence-reader", own_account, "arn:aws:iam::aws:policy/SecurityAudit")
+    account.reader("evidence-reader", own_account)
 
 
 @on(-412, "08:00")

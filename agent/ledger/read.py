@@ -38,6 +38,8 @@ from agent.ledger.store import Store
 from agent.model import Kind, Poll, PollStatus, Reason, Scope, Stored, Target
 
 _HIGHEST = 2**62
+_KEPT_POLLS = 200_000
+"""Polls remembered: about 60 MB."""
 _STATUS = list(PollStatus)
 
 
@@ -90,6 +92,7 @@ class Reader:
         self.library = Library()
         self._memory = Memory()
         self._memory_lock = threading.Lock()
+        self._past: dict[int, list[Poll]] = {}
 
     # -- the log ---------------------------------------------------------------------------
 
@@ -177,6 +180,16 @@ class Reader:
             indices = known.get(target_id, ())
             for batch in batches(indices[bisect_left(indices, since) : bisect_right(indices, last)]):
                 yield from self._read_polls(connection, poll.c.idx.in_(batch))
+
+    def past(self, target_id: int, upto: int | None = None) -> Sequence[Poll]:
+        """As `polls` of one target, from memory but for those appended since it was last asked."""
+        known = self._past.get(target_id)
+        if known is None:
+            if sum(map(len, self._past.values())) > _KEPT_POLLS:
+                self._past.clear()
+            known = self._past[target_id] = []
+        known += self.polls(target_id, since=known[-1].idx + 1 if known else 0)
+        return known if upto is None else known[: bisect_right(known, upto, key=lambda one: one.idx)]
 
     def calls_since(self, start_ms: int) -> dict[int, int]:
         """Target -> calls of its polls that began at or after a time, ms UTC."""

@@ -270,16 +270,23 @@ def runs_reconcile(ctx: Context) -> Verdict:
     Source: versions that hold or held production, `mlflow_run_id` of the jobs of every source.
     """
     streams = [stream for stream in (TRAINING, PROCESSING, JOBS) if ctx.configured(stream)]
-    if not any(next(iter(ctx.everywhere(stream)), None) is not None for stream in streams):
+    first = [next(iter(ctx.everywhere(stream)), None) for stream in streams]
+    read = [job.observed_ms for job in first if job is not None]
+    if not read:
         return inapplicable("no training job is collected anywhere: training is not managed")
-    lacking = [
-        f"{', '.join(run['versions'])} (run {run.key})"
-        for run in ctx.here("mlflow.registry.production_runs")
-        if ctx.everywhere(LINKED).one(run.key) is None
-    ]
-    facts = {"lacking": lacking[:_NAMED], "lacking_count": len(lacking)}
+    lacking: list[str] = []
+    late: list[str] = []
+    for run in ctx.here("mlflow.registry.production_runs"):
+        if ctx.everywhere(LINKED).one(run.key) is None:
+            told = runs.one(run.key)
+            since = (told["ended_at"] or told["created_at"]) if told else None
+            new = since is not None and parse_iso(since) + GRACE_MS > min(read)
+            (late if new else lacking).append(f"{', '.join(run['versions'])} (run {run.key})")
+    facts: dict[str, Any] = {"lacking": lacking[:_NAMED], "lacking_count": len(lacking)}
     if lacking:
         return failed(f"no collected job names the run behind {'; '.join(lacking[:_NAMED])}", **facts)
+    if late:
+        return undecided(Reason.UNDETERMINED, f"jobs were not read since {'; '.join(late[:_NAMED])}", **facts)
     return passed("each production version's run belongs to a collected job", **facts)
 
 

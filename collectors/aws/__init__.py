@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -22,6 +23,7 @@ from agent.model import Gap, Reason, Scope, SourceError, Tape
 from agent.registry import source
 from collectors.aws.client import Client, Recorder, Way, pages, whole
 from collectors.aws.limiter import Budget, Paces
+from collectors.aws.models import descriptions
 from collectors.aws.refusals import NotSignedIn, region_off, sdk_errors, why_refused
 
 __all__ = ["AwsAccount", "AwsSource", "connect", "pages", "whole"]
@@ -31,6 +33,8 @@ SOURCE_NEEDS = {"AssumeRole": "sts:AssumeRole", "DescribeRegions": "ec2:Describe
 
 _FALLBACK_REGION = "us-east-1"
 _SESSION_NAME = "evidenced"
+_CLIENTS = 256
+"""SDK clients kept at once, half a megabyte each."""
 _LASTING = frozenset({Reason.DENIED, Reason.NOT_CONFIGURED})
 """Refusals that asking again does not change; any other may pass within the sweep."""
 
@@ -120,6 +124,7 @@ class Access:
 
         with _translated():
             self.session: Any = botocore.session.Session()
+            self.session.register_component("data_loader", descriptions())
             self.home: str = self.session.get_config_variable("region") or region or _FALLBACK_REGION
         self.places: dict[tuple[str, Any], str] = {}
         """(bucket, time of its making) -> region, once asked for: a bucket never moves."""
@@ -142,6 +147,7 @@ class Access:
     def way(self, service: str, region: str | None = None) -> Way:
         """How a service in a region is reached; SourceError where the region is known to be off."""
         place = (service, region or self.home)
+        self._limits.shelf.used(self, place)
         if place[1] in self._off:
             raise region_off(Gap(Reason.NOT_CONFIGURED, "GetCallerIdentity", "RegionOff"))
         with self._lock:
@@ -152,6 +158,11 @@ class Access:
                     custom=self._is_custom(sdk.meta.endpoint_url),
                 )  # fmt: skip
             return self._ways[place]
+
+    def drop(self, place: tuple[str, str]) -> None:
+        """Forget a client; polls that hold it keep it until they end."""
+        self._ways.pop(place, None)
+        self._clients.pop(place, None)
 
     def sdk(self, service: str, region: str | None = None) -> Any:
         """The SDK's client, made once: making one costs as much as twenty calls."""
@@ -229,10 +240,27 @@ class Access:
 
 
 class Limits:
-    """What keeps the calls of one account within what AWS and the operator allow."""
+    """What keeps one account within what AWS and the operator allow, and all of them within this machine's memory."""
 
-    def __init__(self, budget: Budget, pause: Callable[[float], None]) -> None:
-        self.budget, self.paces = budget, Paces(pause)
+    def __init__(self, budget: Budget, shelf: Shelf, pause: Callable[[float], None]) -> None:
+        self.budget, self.shelf, self.paces = budget, shelf, Paces(pause)
+
+
+class Shelf:
+    """Which SDK clients are kept, of all accounts together: of hundreds of accounts there would be thousands."""
+
+    def __init__(self) -> None:
+        self._used: OrderedDict[tuple[Access, tuple[str, str]], None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def used(self, access: Access, place: tuple[str, str]) -> None:
+        """A client is used now; the one that was not for the longest time is dropped when there are too many."""
+        with self._lock:
+            self._used[access, place] = None
+            self._used.move_to_end((access, place))
+            oldest = self._used.popitem(last=False)[0] if len(self._used) > _CLIENTS else None
+        if oldest:
+            oldest[0].drop(oldest[1])
 
 
 class Role:
@@ -272,7 +300,7 @@ class AwsSource:
         """Waits this many seconds; set before the first call, it is what every pace and every wait uses."""
         self._accesses: dict[str, Access] = {}
         self._limits: dict[str, Limits] = {}
-        self._budget = Budget(settings.calls_per_day)
+        self._budget, self._shelf = Budget(settings.calls_per_day), Shelf()
         self._lock = threading.RLock()
         self.blind: dict[str, Gap] = {}
         """Account (`aws:123456789012`) -> why it could not name its regions."""
@@ -324,7 +352,7 @@ class AwsSource:
             known = self._accesses.get(account)
             if known is None or known.signed_out:
                 role = self._role(account) if account and self._settings.role else None
-                limits = self._limits.setdefault(account, Limits(self._budget, self.pause))
+                limits = self._limits.setdefault(account, Limits(self._budget, self._shelf, self.pause))
                 self._accesses[account] = Access(self._first_region(), limits, role)
             return self._accesses[account]
 

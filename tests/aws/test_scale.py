@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from types import SimpleNamespace
 
@@ -319,3 +321,24 @@ class TestSentDirectly:
         assert opened.client("s3").get_bucket_versioning(Bucket="data")
         assert len(asked) == 2
         assert opened.client("s3")._way.direct("GetBucketVersioning")._resting > 0
+
+
+class TestMemory:
+    def test_of_many_accounts_only_the_clients_used_last_are_kept(self, monkeypatch):
+        monkeypatch.setattr("collectors.aws._CLIENTS", 5)
+        of = source(accounts=MANY, role=ROLE)
+        for scope in of.scopes("account"):
+            opened = of.open(scope, {"GetAccountSummary": "x", "GetPublicAccessBlock": "y"}, Tape())
+            iam = opened.client("iam")
+            assert opened.client("s3control").get_public_access_block
+            assert iam.get_account_summary()["SummaryMap"], "a client in use is not lost"
+        kept = [place for access in of._accesses.values() for place in access._ways]
+        assert len(kept) == 5
+
+    def test_the_services_are_described_once_for_all_accounts(self):
+        of = source(accounts=MANY[:2], role=ROLE)
+        one, other = (of._access(account).session.get_component("data_loader") for account in MANY[:2])
+        assert one is other
+        model = one.load_service_model("s3", "service-2")
+        assert model["shapes"]["ListBucketsOutput"]["members"]["Buckets"]
+        assert set(re.findall(r'"documentation": "[^"]*"', json.dumps(model))) == {'"documentation": ""'}

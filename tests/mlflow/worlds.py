@@ -312,10 +312,10 @@ def spoiled(folder: Path, fault: str) -> Iterator[None]:
         path.write_bytes(content)
 
 
-def job(run_id: str) -> bytes:
+def job(run_id: str, job_id: str = "j1") -> bytes:
     """A line of a job log: a job that is tested only because its run fed production."""
     told = {
-        "job_id": "j1", "name": "train", "created_at": "2027-01-14T08:00:00Z", "status": "succeeded",
+        "job_id": job_id, "name": "train", "created_at": "2027-01-14T08:00:00Z", "status": "succeeded",
         "started_by": "ada", "environment": "dev", "network": {"private": True}, "mlflow_run_id": run_id,
     }  # fmt: skip
     return json.dumps(told).encode() + b"\n"
