@@ -95,10 +95,13 @@ class World:
                     yield self.facts(stored.blob_id, stored.key, poll, row.target.scope.name)
 
     def _wanted(self, group: list[Stored], wanted: Callable[[Mapping[str, Any]], bool]) -> Iterator[Stored]:
-        by_blob = {stored.blob_id: stored for stored in group}
-        for blob_id, data in self.ledger.documents(by_blob):
-            if wanted(parse(data)["facts"]):
-                yield by_blob[blob_id]
+        """Those whose facts are wanted, and those of which nothing but a gap is known: they might be."""
+        told: dict[int, bool] = {}
+        for blob_id, data in self.ledger.documents({stored.blob_id for stored in group}):
+            body = parse(data)
+            told[blob_id] = "gap" in body or wanted(body["facts"])
+        # two events may have the same document: each of them counts
+        return (stored for stored in group if told.get(stored.blob_id, True))
 
     def record(self, row: TargetRow, key: str) -> Facts | None:
         """One record of a target as its newest poll shows it."""

@@ -274,6 +274,7 @@ def runs_reconcile(ctx: Context) -> Verdict:
     read = [job.observed_ms for job in first if job is not None]
     if not read:
         return inapplicable("no training job is collected anywhere: training is not managed")
+    runs = ctx.here(RUNS)
     lacking: list[str] = []
     late: list[str] = []
     for run in ctx.here("mlflow.registry.production_runs"):

@@ -96,7 +96,7 @@ def dataset_used_is_registered(job: Facts, ctx: Context) -> Verdict:
     Source: inputs of the job or run; rows of the registers `datasets` (name, uri, allowed_purposes) and
     `models` (name, purpose). A row covers every URI below its own. Tested population.
     """
-    if job["provider"] == "mlflow":
+    if job.get("provider") == "mlflow":
         # a run's link to the registry is known: one without any label is an experiment
         if not fed_production(job, ctx):
             return inapplicable("inventory: it fed no version that held production")

@@ -204,7 +204,10 @@ class Access:
 
     def _who(self) -> str:
         sts = Client(self.way("sts"), Recorder(Tape(), SOURCE_NEEDS))
-        return str(sts.get_caller_identity()["Arn"])
+        answer = sts.get_caller_identity()
+        if not answer.get("Arn"):
+            raise SourceError(Gap(Reason.MALFORMED, "GetCallerIdentity", "NoArn"))
+        return str(answer["Arn"])
 
     def forget(self) -> None:
         """Forget who refused: rights may have been granted and regions switched on since."""

@@ -15,7 +15,7 @@ from typing import Any
 PROTOCOLS = frozenset({"query", "rest-xml"})
 """Those of IAM, S3 and S3 Control: the services that are asked about one resource at a time."""
 _PLAIN = frozenset({"AccessDenied"})
-_ENDPOINTS = 500
+_ENDPOINTS = 2_000
 """How many resources' endpoints are remembered: those that are being asked about."""
 _BY_THE_SDK = 50
 """How many calls of an operation the SDK makes itself after an answer that was not plain."""
@@ -32,10 +32,11 @@ class Endpoints:
         self, model: Any, given: Mapping[str, Any], context: Mapping[str, Any]
     ) -> tuple[str, Mapping[str, str], dict[str, Any]]:
         """URL, headers and what to add to the context; found once for all operations about a resource."""
-        place = (
-            *((fixed.name, str(fixed.value)) for fixed in model.static_context_parameters),
-            *((named.name, str(given.get(named.member_name))) for named in model.context_parameters),
-        )
+        asked_about = [(named.name, str(given.get(named.member_name))) for named in model.context_parameters]
+        express = any(name == "Bucket" and value.endswith("--x-s3") for name, value in asked_about)
+        fixed = [(each.name, str(each.value)) for each in model.static_context_parameters]
+        # the rules ask for this one only of directory buckets, and those are known by their names
+        place = (*asked_about, *(each for each in fixed if express or each[0] != "UseS3ExpressControlEndpoint"))
         known = None if model.operation_context_parameters else self._known.get(place)
         if known is None:
             if len(self._known) >= _ENDPOINTS:

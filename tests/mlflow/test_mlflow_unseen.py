@@ -58,12 +58,18 @@ SETTINGS = Settings(
 CANNOT_TURN = {
     "author-attributable": "an author that nobody names fails nothing",
     "job-attributable": "a name that says nothing of a person fails nothing",
+    "dataset-used-is-registered": "without a register of data sets nothing is said of any",
     "env-accounts-mapped": "turns with the configuration, not with the server",
     "mlflow-backend-encrypted": "reads the configuration and a database's record, nothing of MLflow",
     "output-safeguard-listed": "without a register of models nothing is said of any",
     "promotion-has-change-record": "without a register of changes nothing is said of any",
 }
 """Checks over MLflow that these two worlds cannot turn, and why."""
+CANNOT_PASS = {
+    "asset-tagged": "whether an owner works here needs a register or an identity source",
+    "job-failure-followed": "runs that have not failed are none of its population",
+}
+"""Checks that fail in the bad world and say nothing definite in the good one, and why."""
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +125,9 @@ def test_the_two_worlds_differ_in_every_check(told: Any) -> None:
     assert turned >= of_mlflow
     passed = {f.check for f in before.values() if f.status.value == "pass"}
     failed = {f.check for f in other.values() if f.status.value == "fail"}
-    assert passed >= of_mlflow
+    assert passed >= of_mlflow - set(CANNOT_PASS)
     assert failed >= of_mlflow
+    assert not passed & set(CANNOT_PASS)
 
 
 def test_every_declared_operation_is_among_the_cases() -> None:

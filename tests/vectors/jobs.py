@@ -102,6 +102,13 @@ def reconciled(status: str, says: str, *starts: dict[str, Any], **given: Any) ->
     )  # fmt: skip
 
 
+def run_behind(status: str, says: str, runs: Any, linked: Mapping[str, Any] | None = None) -> Vector:
+    """Run r1 of a production version, the runs of its server, and those that a job names."""
+    fed = {"r1": {"versions": ["m/1"], "models": ["m"]}}
+    here = {TRAINING: {"j": {}}, FED: fed, RUNS: runs, "training.jobs.runs": linked or {}}
+    return Vector("job-population-reconciles", status, over=RUNS, here=here, says=says)
+
+
 CLASSES = {BUCKETS: {"arn:aws:s3:::data": bucket("internal"), "arn:aws:s3:::out": bucket("internal")}}
 SECRET = {"arn:aws:s3:::data": bucket("restricted"), "arn:aws:s3:::out": bucket("restricted")}
 OUT_WITH_KEY = SECRET | {"arn:aws:s3:::out": bucket("restricted", key=OWN_KEY)}
@@ -269,10 +276,16 @@ VECTORS = [
     Vector("job-population-reconciles", "not_evaluated", over=TRAINING, here={STARTS: {}}, partial={
         STARTS: Gap(Reason.PARTIAL)}),
     Vector("job-population-reconciles", "not_applicable", over=RUNS, here={TRAINING: {}}, says="not managed"),
-    Vector("job-population-reconciles", "fail", over=RUNS, says="m/1 (run r1)", here={
-        TRAINING: {"j": {}}, FED: {"r1": {"versions": ["m/1"], "models": ["m"]}}, "training.jobs.runs": {}}),
-    Vector("job-population-reconciles", "pass", over=RUNS, here={
-        TRAINING: {"j": {}}, FED: {"r1": {"versions": ["m/1"]}}, "training.jobs.runs": {"r1": {"job": "j"}}}),
+    run_behind("not_evaluated", "not seen: mlflow.tracking.runs", DENIED),
+    run_behind("fail", "m/1 (run r1)", {"r1": {"created_at": "2027-01-14T08:00:00Z", "ended_at": None}}),
+    run_behind("fail", "m/1 (run r1)", {"r1": {"created_at": None, "ended_at": None}}),
+    run_behind("fail", "m/1 (run r1)", {}),
+    run_behind("not_evaluated", "not read since m/1 (run r1)", {
+        "r1": {"created_at": "2027-01-15T07:45:00Z", "ended_at": None}}),
+    run_behind("not_evaluated", "not read since m/1 (run r1)", {
+        "r1": {"created_at": "2027-01-14T08:00:00Z", "ended_at": "2027-01-15T07:45:00Z"}}),
+    run_behind("pass", "", {}, {"r1": {"job": "j"}}),
+    run_behind("not_evaluated", "not seen: mlflow.tracking.runs", DENIED, {"r1": {"job": "j"}}),
     # what it reads
     job("env-no-cross-data", "not_applicable", "production"),
     job("env-no-cross-data", "not_applicable", "no environment", environment=None),
@@ -291,6 +304,8 @@ VECTORS = [
         "docs.registers.datasets": {"1": {"name": "d", "uri": "s3://data", "allowed_purposes": "fraud"}},
         "docs.registers.models": {"1": {"name": "m", "purpose": "scoring"}},
         FED: {"r1": {"versions": ["m/1"], "models": ["m"]}}}),
+    job("dataset-used-is-registered", "fail", "s3://data/2026", over=LOG, here={"docs.registers.datasets": {}},
+        drop=("provider",)),
     job("dataset-used-is-registered", "not_evaluated"),
     job("dataset-used-is-registered", "not_applicable", "no data set", inputs=[]),
     job("dataset-used-is-registered", "not_applicable", "inventory", over=RUNS, provider="mlflow", here={FED: {}},

@@ -40,7 +40,17 @@ def answers(*, good: bool) -> dict[str, Answer]:
         for number, resource in enumerate([VOLUME, *DATABASES])
     ]
     tagged = [{"ResourceARN": VOLUME, "Tags": [{"Key": "backup", "Value": "required"}]}]
+    groups = [
+        {
+            "ResourceARN": f"arn:aws:logs:us-east-1:123456789012:log-group:{name}",
+            "Tags": [{"Key": "data_class", "Value": "internal"}],
+        }
+        for name in ("/aws/sagemaker/TrainingJobs", "/app/web")
+    ]
     return {
         "backup.ListRecoveryPointsByBackupVault": lambda _: {"RecoveryPoints": points},
-        "resource-groups-tagging-api.GetResources": lambda _: {"ResourceTagMappingList": tagged},
+        # the emulator's own answer breaks on such a mix of resources
+        "resource-groups-tagging-api.GetResources": lambda asked: {
+            "ResourceTagMappingList": groups if '"logs"' in str(asked["body"]) else tagged
+        },
     }
