@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -30,8 +31,11 @@ def server(monkeypatch, tmp_path):
     """A plain moto server with one bucket, and the environment that leads there."""
     started = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     started.start()
+    address = "http://{}:{}".format(*started.get_host_and_port())
+    # servers of one process share what they hold
+    urlopen(Request(f"{address}/moto-api/reset", method="POST"))
     for name, value in {
-        "AWS_ENDPOINT_URL": "http://{}:{}".format(*started.get_host_and_port()),
+        "AWS_ENDPOINT_URL": address,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",

@@ -281,7 +281,8 @@ def runs_reconcile(ctx: Context) -> Verdict:
         if ctx.everywhere(LINKED).one(run.key) is None:
             told = runs.one(run.key)
             since = (told["ended_at"] or told["created_at"]) if told else None
-            new = since is not None and parse_iso(since) + GRACE_MS > min(read)
+            # a run that is not collected, or gives no time, does not say when its job would have shown
+            new = since is None or parse_iso(since) + GRACE_MS > min(read)
             (late if new else lacking).append(f"{', '.join(run['versions'])} (run {run.key})")
     facts: dict[str, Any] = {"lacking": lacking[:_NAMED], "lacking_count": len(lacking)}
     if lacking:

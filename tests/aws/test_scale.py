@@ -325,7 +325,7 @@ class TestSentDirectly:
 
 class TestMemory:
     def test_of_many_accounts_only_the_clients_used_last_are_kept(self, monkeypatch):
-        monkeypatch.setattr("collectors.aws._CLIENTS", 5)
+        monkeypatch.setattr("collectors.aws.access._CLIENTS", 5)
         of = source(accounts=MANY, role=ROLE)
         for scope in of.scopes("account"):
             opened = of.open(scope, {"GetAccountSummary": "x", "GetPublicAccessBlock": "y"}, Tape())

@@ -278,8 +278,8 @@ VECTORS = [
     Vector("job-population-reconciles", "not_applicable", over=RUNS, here={TRAINING: {}}, says="not managed"),
     run_behind("not_evaluated", "not seen: mlflow.tracking.runs", DENIED),
     run_behind("fail", "m/1 (run r1)", {"r1": {"created_at": "2027-01-14T08:00:00Z", "ended_at": None}}),
-    run_behind("fail", "m/1 (run r1)", {"r1": {"created_at": None, "ended_at": None}}),
-    run_behind("fail", "m/1 (run r1)", {}),
+    run_behind("not_evaluated", "m/1 (run r1)", {"r1": {"created_at": None, "ended_at": None}}),
+    run_behind("not_evaluated", "m/1 (run r1)", {}),
     run_behind("not_evaluated", "not read since m/1 (run r1)", {
         "r1": {"created_at": "2027-01-15T07:45:00Z", "ended_at": None}}),
     run_behind("not_evaluated", "not read since m/1 (run r1)", {
