@@ -95,7 +95,8 @@ def test_the_run_behind_production_belongs_to_a_job(
     tmp_path: Path, jobs: dict[str, dict[str, object]], expected: tuple[Status, str]
 ) -> None:
     story = Telling(tmp_path)
-    story.sweep({"m": model({"production": "1"})}, {"m/1": version("m/1")}, **{"tracking.runs": {}})
+    run = {"created_at": "2026-01-01T08:00:00Z", "ended_at": "2026-01-01T09:00:00Z"}
+    story.sweep({"m": model({"production": "1"})}, {"m/1": version("m/1")}, **{"tracking.runs": {"run1": run}})
     story.poll("trainlog.training.jobs", jobs, scope=LOG)
     assert reconciled(story) == expected
     story.ledger.close()
