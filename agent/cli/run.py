@@ -21,6 +21,7 @@ def run(ctx: typer.Context) -> None:
     from agent.errors import MissingCredential, UsageError
     from agent.registry import discover
     from agent.sweep import connect, plan
+    from agent.thrift import be_thrifty
 
     settings, registry = opened.settings(ctx), discover()
     sources = connect(registry, settings)
@@ -33,6 +34,7 @@ def run(ctx: typer.Context) -> None:
     if made.unreached and not made.targets:
         name = next(iter(made.unreached))
         raise MissingCredential(f"{name} could not be reached: {made.detail[name]}", "evidenced doctor  says more")
+    be_thrifty()
     with opened.claims(settings) as claims:
         code = Daemon(
             ledger, registry, settings, made, opened.redactor(settings, registry), claims,

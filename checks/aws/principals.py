@@ -22,15 +22,10 @@ from checks.aws.patterns import is_pattern
 from checks.aws.policy import Document, trusted_services
 from checks.aws.resource_policy import EVERYBODY, account_of, admission
 from checks.aws.rights import Rights, conditions_of
+from checks.aws.subjects import is_workload_issuer
 
 RESERVED = re.compile(r"AWSReservedSSO_(.+)_[0-9a-f]{8,}")
 """Name of the role that a permission set is in an account."""
-
-_WORKLOADS = re.compile(
-    r"oidc-provider/(token\.actions\.githubusercontent\.com|oidc\.eks\.|gitlab\.com|app\.terraform\.io"
-    r"|api\.bitbucket\.org|agent\.buildkite\.com|oidc\.circleci\.com)"
-)
-"""Issuers that vouch for pipelines and pods, never for people."""
 
 
 @derived("aws.access.principals", kind="state", of=(*IDENTITIES, "aws.iam.credentials", "aws.sso.instances"))
@@ -271,7 +266,7 @@ def _people_from(trust: Document | None) -> set[str]:
         for kind, who in named.kinds
         if kind == "Federated"
     ]
-    return {who for who in named if not _WORKLOADS.search(who)}
+    return {who for who in named if not is_workload_issuer(who.partition(":oidc-provider/")[2])}
 
 
 def _outside(trust: Document | None, account: str) -> set[str]:
